@@ -20,6 +20,7 @@ from dashboard.access.rights import show_error
 from dashboard.access.token_route import TOKEN_ROUTES
 from dashboard.index_page import index_routes
 from dashboard.pages import page_routes
+from dashboard.server import resources
 from dashboard.server.queue_watch import lifespan
 from dashboard.server.routes import ROUTES
 from dashboard.server.web_log import RequestLog
@@ -33,6 +34,7 @@ if st.get_option("server.address") is None:
         "or set the address to listen on: --server.address 127.0.0.1"
     )
 reason = reason_not_to_start(st.get_option("server.address"), get_secrets_auth_section(), settings())
+reason = reason or resources.reason_not_to_open()
 if reason:
     raise SystemExit(reason)
 

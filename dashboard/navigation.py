@@ -8,7 +8,9 @@ from dashboard import libraries
 from dashboard.access.mode import access_mode
 from dashboard.access.sign_in import sign_in_page, visitor
 from dashboard.pages import pages, script
+from dashboard.server import resources
 from db.actors import Role
+from db.session import DatabaseRefused
 
 FOLDER = Path(__file__).parent
 
@@ -16,6 +18,12 @@ FOLDER = Path(__file__).parent
 st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
 st.logo(FOLDER / "icon.svg")
 st.html(FOLDER / "ui" / "page.css")
+
+try:
+    resources.database().refuse_if_moved()
+except DatabaseRefused as error:
+    st.error(str(error))
+    st.stop()
 
 who = visitor()
 may_view = who.role.allows(Role.VIEWER)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, inspect, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import jobs
+from db.columns import Base
 from db.models import (
+    AuditEntry,
     Correction,
     Dataset,
     Image,
@@ -25,11 +28,15 @@ from db.models import (
     Round,
     Run,
 )
+from db.row_content import unreadable_rows
 from db.schema import known_revisions, revision_of
-from db.session import Database
+from db.session import Database, chunked, sqlite_file
 
 MOST_FAULTS = 20
 """Lines of SQLite's own check that are read: a damaged file has thousands of similar ones."""
+
+OWNERS: tuple[type[Base], ...] = (Dataset, LabelSet, Run, PredictionSet, Measurement)
+"""The tables whose rows have a folder of files, named by their id."""
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -63,6 +70,36 @@ class Inventory:
             f"row {row[1]} of {row[0]} points at a row of {row[2]} that is not there" for row in dangling
         ]
 
+    def has_tables(self) -> bool:
+        """Whether the database was begun. A SQLite file that is missing or empty is not created for that."""
+        file = sqlite_file(self._database.url)
+        if file and not (file.is_file() and file.stat().st_size):
+            return False
+        return self._database.revision() is not None
+
+    def remembers_any(self, ids: Collection[str]) -> bool:
+        """Whether one of these ids is or was that of a dataset, a set of masks, a run or a measurement."""
+        there = set(inspect(self._database.bind).get_table_names())
+        columns: list[Any] = [table.id for table in OWNERS if table.__tablename__ in there]  # type: ignore[attr-defined]
+        columns += [AuditEntry.object_id] if AuditEntry.__tablename__ in there else []
+        return any(
+            self._rows(select(column).where(column.in_(some)).limit(1)) for some in chunked(ids) for column in columns
+        )
+
+    def last_line(self, before: datetime) -> dict[str, Any] | None:
+        """Return the newest line of the audit log before a moment: what only this database remembers."""
+        query = select(AuditEntry.id, AuditEntry.at, AuditEntry.object_id).where(AuditEntry.at < before)
+        for line in self._rows(query.order_by(AuditEntry.id.desc()).limit(1)):
+            return {"line": line.id, "at": line.at.timestamp(), "of": line.object_id}
+        return None
+
+    def remembers(self, line: dict[str, Any]) -> bool:
+        """Whether the audit log has a line that `last_line` returned."""
+        if not inspect(self._database.bind).has_table(AuditEntry.__tablename__):
+            return False
+        found = self._rows(select(AuditEntry.at, AuditEntry.object_id).where(AuditEntry.id == line.get("line")))
+        return [(at.timestamp(), of) for at, of in found] == [(line.get("at"), line.get("of"))]
+
     def schema(self) -> tuple[str | None, str]:
         """Return (version of the database's tables, version that this code needs)."""
         with self._database.bind.connect() as connection:
@@ -71,6 +108,10 @@ class Inventory:
     def knows_schema(self, version: str) -> bool:
         """Whether this code is new enough to read tables of a version."""
         return version in known_revisions()
+
+    def unreadable(self) -> list[str]:
+        """Return the rows that hold what this code does not write, at most `MOST_FAULTS`, each with what is wrong."""
+        return list(islice(unreadable_rows(self._database.bind), MOST_FAULTS))
 
     def datasets(self) -> Sequence[AnyRow]:
         """Return (id, name) of every dataset, those imported for prediction included."""

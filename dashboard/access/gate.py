@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from email.message import Message as MailMessage
 from http.cookies import SimpleCookie
-from urllib.parse import unquote
 
 import anyio
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,6 +30,7 @@ from dashboard.pages import page_paths
 from dashboard.server import resources
 from db import audit
 from db.actors import ANONYMOUS, LOCAL, Actor, Role
+from db.session import DatabaseRefused
 
 # Without content: whether the app is running, and the configuration of its frontend.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
@@ -249,9 +250,16 @@ def _recording_download(send: Send, path: str) -> Send:
     async def note(message: Message) -> None:
         attached = Headers(raw=message["headers"]).get("content-disposition", "")
         if message["status"] == 200 and attached.startswith("attachment"):
-            await anyio.to_thread.run_sync(_record_download, path, unquote(attached.partition("''")[2]))
+            await anyio.to_thread.run_sync(_record_download, path, _file_name(attached))
 
     return _on_start(send, note)
+
+
+def _file_name(disposition: str) -> str:
+    """Return the name in a Content-Disposition, which Starlette writes in one of two ways."""
+    message = MailMessage()
+    message["Content-Disposition"] = disposition
+    return message.get_filename("")
 
 
 def _record_download(path: str, file_name: str) -> None:
@@ -259,5 +267,5 @@ def _record_download(path: str, file_name: str) -> None:
     try:
         with resources.database().writing(Role.VIEWER) as session:
             audit.record(session, "exported", kind[:32], rest.partition("/")[0][:32], file_name[:1024])
-    except SQLAlchemyError:
+    except (SQLAlchemyError, DatabaseRefused):
         log.exception("A download could not be recorded.")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 COOKIE = "maskloom_access"
-TRIES, WINDOW_S = 5, 60.0
+TRIES, TRIES_OF_ALL, WINDOW_S = 5, 30, 60.0
 MOST_ADDRESSES = 1000
 
 
@@ -44,28 +44,27 @@ def _signer(token: str) -> URLSafeTimedSerializer:
 
 
 class Patience:
-    """Counts tries by address: after `TRIES` in `WINDOW_S` seconds an address has to wait."""
+    """Counts wrong tries: after `TRIES` in `WINDOW_S` seconds an address has to wait, after `TRIES_OF_ALL` everybody.
+
+    A right token is never counted nor refused: nobody can lock others out.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._tries: dict[str, list[float]] = {}
+        self._all: list[float] = []
         self._lock = threading.Lock()
 
-    def count(self, address: str) -> float:
-        """Count a try and return 0, or return how many seconds the address has to wait before the next.
-
-        Counted before the token is checked, so that concurrent tries count as well.
-        """
+    def wrong(self, address: str) -> float:
+        """Count a wrong try and return 0, or return how many seconds the address has to wait before the next."""
         with self._lock:
             now = self._clock()
             recent = [at for at in self._tries.pop(address, []) if now - at < WINDOW_S]
-            wait_s = recent[0] + WINDOW_S - now if len(recent) >= TRIES else 0.0
+            self._all = [at for at in self._all if now - at < WINDOW_S]
+            full = [tries for tries, most in ((recent, TRIES), (self._all, TRIES_OF_ALL)) if len(tries) >= most]
+            wait_s = max((tries[0] + WINDOW_S - now for tries in full), default=0.0)
             while len(self._tries) >= MOST_ADDRESSES:
                 self._tries.pop(next(iter(self._tries)))
             self._tries[address] = recent if wait_s else [*recent, now]
+            self._all += [] if wait_s else [now]
             return wait_s
-
-    def forget(self, address: str) -> None:
-        """Reset the count of an address, after a correct token."""
-        with self._lock:
-            self._tries.pop(address, None)

@@ -6,7 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from starlette.requests import Request
+import anyio
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -15,7 +16,7 @@ from dashboard.access.mode import AccessMode, access_mode
 from engine.core.settings import settings
 
 PATH = "/access"
-LONGEST_BODY = 4096
+LONGEST_BODY, LONGEST_S = 4096, 10.0
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 PAGE = Path(__file__).with_name("token_page.html")
 
@@ -35,27 +36,32 @@ def patience() -> token_cookie.Patience:
 
 
 async def log_in(request: Request) -> Response:
-    """Check the token: set the cookie, or show an error and, after some tries, require a wait."""
+    """Check the token: set the cookie, or show an error; after some wrong tries, ask to wait."""
     if access_mode() != AccessMode.TOKEN:
         return RedirectResponse("/", 303)
     if request.method == "GET":
         return asking(200)
     address = request.client.host if request.client else ""
-    wait_s = patience().count(address)
-    if wait_s:
-        after = str(int(wait_s) + 1)
-        return asking(429, f"Too many failed attempts. Wait {after} seconds.", {"Retry-After": after})
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LONGEST_BODY:
-            return asking(413, "The token is too long.")
+    try:
+        with anyio.fail_after(LONGEST_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LONGEST_BODY:
+                    return asking(413, "The token is too long.")
+    except ClientDisconnect:
+        return asking(400)
+    except TimeoutError:
+        return asking(408, "The token took too long to arrive.", {"Connection": "close"})
     chosen = settings()
     token = chosen.access_token.get_secret_value()
     typed = parse_qs(body.decode("utf-8", errors="replace")).get("token", [""])[0]
     if not token_cookie.is_token(typed.strip(), token):
-        return asking(401, "The token is wrong.")
-    patience().forget(address)
+        wait_s = patience().wrong(address)
+        if not wait_s:
+            return asking(401, "The token is wrong.")
+        after = str(int(wait_s) + 1)
+        return asking(429, f"Too many failed attempts. Wait {after} seconds.", {"Retry-After": after})
     answer = RedirectResponse("/", 303)
     answer.set_cookie(
         token_cookie.COOKIE,

@@ -23,6 +23,7 @@ from db import corrections as rows
 from db import left_out
 from db.actors import NotAllowed
 from db.models import Correction, Dataset, Image, LabelSet, LeftOutRegion, PredictionSet
+from db.session import DatabaseRefused
 from engine.datasets import corrections as stored_corrections
 from engine.imaging import corrections, metrics
 from engine.imaging.codec import Limits, UnreadableImage, decode_pixels, decode_png
@@ -89,6 +90,8 @@ def answering(work: Callable[[], Correction | LeftOutRegion]) -> Response:
         return plain(403, str(error))
     except OSError as error:
         return plain(507, f"The correction could not be stored: {error.strerror or error}.")
+    except DatabaseRefused as error:
+        return plain(507, str(error))
     except DBAPIError as error:
         return plain(507, f"The correction could not be stored: {error.orig}.")
     except ValueError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -90,6 +91,21 @@ def row_of(session: Session, table: Any, row_id: str) -> Any:
     if row is None:
         raise HTTPException(404, "It is not there, or no longer.")
     return row
+
+
+class Number(Convertor[int]):
+    """A number of few digits: Python refuses to read thousands of them, and rounds and epochs have few."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("number", Number())
 
 
 def get(path: str, answer: Answer) -> Route:

@@ -27,6 +27,7 @@ log = logging.getLogger("maskloom.dashboard")
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Migrate the database before the first page, then watch the queue until the app ends."""
+    connections.limit()
     connections.answer_at_once()
     with identity.acting_as(APP):
         await anyio.to_thread.run_sync(_prepare)
@@ -66,6 +67,7 @@ async def _watch() -> None:
     while True:
         try:
             await anyio.to_thread.run_sync(look_after_queue, time.monotonic() - started < give_up_s)
+            await anyio.to_thread.run_sync(resources.remember_installation)
         except Exception:
             log.exception("The queue could not be looked after; the next try is in %.0f s.", INTERVAL_S)
         await asyncio.sleep(INTERVAL_S)

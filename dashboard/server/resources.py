@@ -5,19 +5,22 @@ All of it is made once per process. `st.cache_resource` keeps it across reloads 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 
 import streamlit as st
+from sqlalchemy.exc import OperationalError
 
 from dashboard.access import identity
 from dashboard.server.byte_cache import ByteCache
 from dashboard.server.correction_queues import CorrectionQueues
 from dashboard.server.previews import PreviewPool
-from db.columns import new_id
-from db.session import Database
+from dashboard.server.staging import Arrival, Staging
+from db.columns import new_id, utc_now
+from db.inventory import Inventory
+from db.session import Database, DatabaseRefused
+from engine.care.belonging import NotTogether, open_together, renew_mark
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings
 from engine.store import keys as stored
@@ -38,6 +41,7 @@ RENDITION_BYTES = 16_000_000
 """Some 50 pages of 48 tiles, 0.3 MB each: for those who turn back, and for many who look at the same."""
 
 __all__ = [
+    "arriving",
     "artifacts",
     "close_upload",
     "database",
@@ -51,9 +55,9 @@ __all__ = [
     "previews",
     "renditions",
     "settings",
+    "spare_disk_bytes",
     "upload_folder",
     "upload_limit_bytes",
-    "upload_room",
     "uploaded_files",
 ]
 
@@ -68,9 +72,29 @@ def database() -> Database:
 
 @st.cache_resource(show_spinner=False)
 def _database(url: str) -> Database:
+    return _opened(url)
+
+
+def _opened(url: str) -> Database:
     opened = Database(url, actor=lambda: identity.current(opened))
-    opened.migrate()
+    open_together(Inventory(opened), artifacts(), opened.migrate, utc_now())
     return opened
+
+
+def reason_not_to_open() -> str | None:
+    """Return why the database cannot be opened, None if it can. Streamlit's caches cannot be used before it runs."""
+    try:
+        _opened(settings().resolved_database_url).close()
+    except (DatabaseRefused, NotTogether) as error:
+        return str(error)
+    except OperationalError as error:
+        return f"The database cannot be used: {error.orig}."
+    return None
+
+
+def remember_installation() -> None:
+    """Renew what the files keep of their database (see `engine.care.belonging`)."""
+    renew_mark(Inventory(database()), artifacts(), utc_now())
 
 
 def artifacts() -> Store:
@@ -142,19 +166,9 @@ def renditions() -> ByteCache:
     return ByteCache(RENDITION_BYTES)
 
 
-class _Uploads:
-    """The upload tokens of this process and how many bytes came in under each."""
-
-    def __init__(self) -> None:
-        self.bytes_by_token: dict[str, int] = {}
-        self.places_by_token: dict[str, dict[str, str]] = {}
-        """For each place, as every file system compares names: the path that the browser gave."""
-        self.lock = threading.Lock()
-
-
 @st.cache_resource(show_spinner=False)
-def _uploads() -> _Uploads:
-    return _Uploads()
+def _staging() -> Staging:
+    return Staging()
 
 
 def upload_limit_bytes() -> int:
@@ -162,27 +176,25 @@ def upload_limit_bytes() -> int:
     return settings().upload_limit_mb * 1_000_000
 
 
+def spare_disk_bytes() -> int:
+    """Return how much of the disk may still be filled."""
+    return artifacts().free_bytes() - settings().free_disk_floor_mb * 1_000_000
+
+
 def issue_upload() -> str:
     """Return the token of a new, empty upload. Only tokens made here are taken by the upload route."""
     token = new_id()
-    uploads = _uploads()
-    with uploads.lock:
-        uploads.bytes_by_token[token] = 0
+    _staging().issue(token)
     return token
 
 
 def knows_upload(token: str | None) -> bool:
-    return token in _uploads().bytes_by_token
+    return _staging().knows(token)
 
 
-def upload_room(token: str, arrived_bytes: int = 0) -> int:
-    """Count `arrived_bytes` towards an upload; return how many more may come (negative: too many came)."""
-    uploads = _uploads()
-    with uploads.lock:
-        uploads.bytes_by_token[token] += arrived_bytes
-        room = upload_limit_bytes() - uploads.bytes_by_token[token]
-    spare_disk = artifacts().free_bytes() - settings().free_disk_floor_mb * 1_000_000
-    return min(room, spare_disk)
+def arriving(token: str, place: PurePosixPath) -> AbstractContextManager[Arrival]:
+    """Count the bytes of a file of an upload while it arrives."""
+    return _staging().arriving(token, place, upload_limit_bytes())
 
 
 def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath | None:
@@ -191,16 +203,7 @@ def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath 
     Two names can become one when they are made safe; the same file sent again takes its own place. None if the upload
     holds as many files as an import may.
     """
-    uploads = _uploads()
-    with uploads.lock:
-        places = uploads.places_by_token.setdefault(token, {})
-        place, number = wished, 2
-        while places.get(place.as_posix().casefold(), path) != path:
-            place, number = wished.with_stem(f"{wished.stem}-{number}"), number + 1
-        if len(places) >= settings().import_limit_files and place.as_posix().casefold() not in places:
-            return None
-        places[place.as_posix().casefold()] = path
-    return place
+    return _staging().place(token, path, wished, settings().import_limit_files)
 
 
 def upload_folder(token: str) -> Path:
@@ -218,27 +221,17 @@ def uploaded_files(token: str) -> tuple[tuple[str, int], ...]:
 
 def discard_uploaded_file(token: str, name: PurePosixPath) -> None:
     """Delete one file of an upload, by its name relative to the upload's folder."""
-    path, uploads = upload_folder(token) / name, _uploads()
-    with uploads.lock, suppress(FileNotFoundError):
-        removed_bytes = path.stat().st_size
-        path.unlink()
-        uploads.bytes_by_token[token] -= removed_bytes
-        uploads.places_by_token.get(token, {}).pop(name.as_posix().casefold(), None)
+    with suppress(FileNotFoundError):
+        (upload_folder(token) / name).unlink()
+        _staging().forget_file(token, name)
 
 
 def close_upload(token: str) -> None:
     """Take nothing more under a token; what came in is kept for the job that imports it."""
-    uploads = _uploads()
-    with uploads.lock:
-        uploads.bytes_by_token.pop(token, None)
-        uploads.places_by_token.pop(token, None)
+    _staging().close(token)
 
 
 def discard_upload(token: str) -> None:
     """Delete what came in under a token; the token can be used again."""
     artifacts().delete(stored.upload_folder(token))
-    uploads = _uploads()
-    with uploads.lock:
-        if token in uploads.bytes_by_token:
-            uploads.bytes_by_token[token] = 0
-        uploads.places_by_token.pop(token, None)
+    _staging().empty(token)

@@ -143,16 +143,16 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
         stored.prediction_classes_key, REVALIDATE, renditions.smaller_classes
     ),
     "predictions/{prediction_set}/uncertainty/{image}": _map(stored.uncertainty_key),
-    "runs/{run}/rounds/{number:int}/labels/{image}": _map(stored.round_label_key),
-    "runs/{run}/rounds/{number:int}/masks/{image}": _map(stored.round_mask_key),
-    "runs/{run}/rounds/{number:int}/labels/classes/{image}": _map(
+    "runs/{run}/rounds/{number:number}/labels/{image}": _map(stored.round_label_key),
+    "runs/{run}/rounds/{number:number}/masks/{image}": _map(stored.round_mask_key),
+    "runs/{run}/rounds/{number:number}/labels/classes/{image}": _map(
         stored.round_label_classes_key, REVALIDATE, renditions.smaller_classes
     ),
-    "runs/{run}/rounds/{number:int}/masks/classes/{image}": _map(
+    "runs/{run}/rounds/{number:number}/masks/classes/{image}": _map(
         stored.round_mask_classes_key, REVALIDATE, renditions.smaller_classes
     ),
-    "runs/{run}/probe/{epoch:int}/{image}": _map(stored.probe_key),
-    "runs/{run}/probe/{epoch:int}/classes/{image}": _map(
+    "runs/{run}/probe/{epoch:number}/{image}": _map(stored.probe_key),
+    "runs/{run}/probe/{epoch:number}/classes/{image}": _map(
         stored.probe_classes_key, REVALIDATE, renditions.smaller_classes
     ),
 }

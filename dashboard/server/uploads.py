@@ -14,12 +14,15 @@ from starlette.routing import Route
 from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.server.guard import is_sent_by_our_page
+from dashboard.server.staging import Arrival
 from engine.core.filenames import safe_part
 
 PIECE_BYTES = 1_000_000
 LONGEST_PART_BYTES = 180
 MOST_FOLDERS = 16
 LONGEST_SUFFIX_BYTES = 20
+LONGEST_LENGTH = 20
+"""Digits that are read of a length; Python refuses to read thousands."""
 
 
 async def take(request: Request) -> Response:
@@ -43,21 +46,46 @@ async def take(request: Request) -> Response:
         )
     target = resources.upload_folder(token) / place
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > resources.upload_room(token):
-        return _refuse(413, _full(token))
     try:
-        received = await _stream(request, token, target)
+        with resources.arriving(token, place) as arrival:
+            if announced.isascii() and announced.isdecimal():
+                _refuse_too_much(arrival, int(announced[:LONGEST_LENGTH]))
+            received = await _stream(request, arrival, target)
+    except TooMuch as refused:
+        return _refuse(refused.status, refused.sentence)
     except ClientDisconnect:
         return _refuse(400, "The connection ended before the file did.")
     except OSError as error:
         return _refuse(507, f"The file could not be stored: {error.strerror or error}.")
-    if received is None:
-        return _refuse(413, _full(token))
     return JSONResponse({"bytes": received, "name": place.as_posix()})
 
 
-async def _stream(request: Request, token: str, target: Path) -> int | None:
-    """Write the body beside the target, then rename. Returns the bytes, or None if they do not fit."""
+class TooMuch(Exception):
+    """A file does not fit: an HTTP status and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+def _refuse_too_much(arrival: Arrival, more_bytes: int) -> None:
+    """
+    Raises:
+        TooMuch: `more_bytes` exceed the limit of the upload, or the disk.
+    """
+    if more_bytes > arrival.room():
+        limit_mb = resources.settings().upload_limit_mb
+        raise TooMuch(413, f"The limit for one upload is {limit_mb:,} MB (UPLOAD_LIMIT_MB), and this file exceeds it.")
+    if more_bytes > (spare := resources.spare_disk_bytes()):
+        raise TooMuch(507, f"The disk is full: there is room for {max(spare, 0) // 1_000_000:,} MB more. Free some.")
+
+
+async def _stream(request: Request, arrival: Arrival, target: Path) -> int:
+    """Write the body beside the target, then rename. Returns the bytes.
+
+    Raises:
+        TooMuch: they do not fit.
+    """
     beside = target.with_name(f".{uuid.uuid4().hex}.part")
     received, waiting = 0, bytearray()
 
@@ -72,14 +100,15 @@ async def _stream(request: Request, token: str, target: Path) -> int | None:
                 waiting += chunk
                 if len(waiting) < PIECE_BYTES:
                     continue
-                if resources.upload_room(token, len(waiting)) < 0:
-                    return None
+                _refuse_too_much(arrival, len(waiting))
+                arrival.count(len(waiting))
                 await anyio.to_thread.run_sync(put, bytes(waiting))
                 waiting.clear()
-            if resources.upload_room(token, len(waiting)) < 0:
-                return None
+            _refuse_too_much(arrival, len(waiting))
+            arrival.count(len(waiting))
             file.write(waiting)
         beside.replace(target)
+        arrival.stored = True
     finally:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
@@ -102,14 +131,6 @@ def _safe(part: str) -> str:
     suffix = safe_part(dot + suffix, LONGEST_SUFFIX_BYTES) if dot and stem else ""
     stem = safe_part(stem or part, LONGEST_PART_BYTES)
     return f"{stem}.{suffix}" if suffix else stem
-
-
-def _full(token: str) -> str:
-    limit_mb = resources.settings().upload_limit_mb
-    return (
-        f"The upload does not fit: the limit is {limit_mb} MB (UPLOAD_LIMIT_MB), "
-        f"and the disk has room for {max(resources.upload_room(token), 0) // 1_000_000} MB more."
-    )
 
 
 def _refuse(status: int, sentence: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import time
 from importlib import metadata
 from typing import Any
 
@@ -54,6 +55,17 @@ class RequestLog:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._logged_at, self._more = -1.0, 0
+
+    def _refused(self, what: str, status: int) -> None:
+        """Log a refused request, at most one a second: everybody can send those, and old lines make room for new."""
+        now = time.monotonic()
+        if now - self._logged_at < 1:
+            self._more += 1
+            return
+        also = f" {self._more} more were refused since the line before." if self._more else ""
+        self._logged_at, self._more = now, 0
+        log.info("%s was answered with %d.%s", what, status, also, extra={"event": "request_refused"})
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -63,9 +75,11 @@ class RequestLog:
 
         async def watched(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400 and PROBE not in what:
-                level = logging.ERROR if message["status"] >= 500 else logging.INFO
-                fields = {"event": "request_failed" if level == logging.ERROR else "request_refused"}
-                log.log(level, "%s was answered with %d.", what, message["status"], extra=fields)
+                if message["status"] >= 500:
+                    fields = {"event": "request_failed"}
+                    log.error("%s was answered with %d.", what, message["status"], extra=fields)
+                else:
+                    self._refused(what, message["status"])
             await send(message)
 
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.care import leftovers
+from engine.care import belonging, leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.image_folders import Compared, ImageFolder, compared, decodes, image_folders
 from engine.store import keys as stored
@@ -16,11 +17,18 @@ from engine.store.disk import zip_is_whole
 if TYPE_CHECKING:
     from db.inventory import Inventory
 
+log = logging.getLogger("maskloom.care")
+
 Seen = Callable[[int], None]
 
 KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 DRAWN = "Nothing can make it again: restore it from a backup, or withdraw it and correct the image again."
 REGION = "Nothing can make it again: restore it from a backup, or find or draw the region again."
+NOT_COMPARED = "The files were not compared: that needs a database in order."
+ROWS = "Stop Maskloom, keep a copy of app.db, and restore a backup; or correct the rows."
+UNEXPECTED = (LookupError, ValueError, TypeError, AttributeError, OverflowError)
+"""What code raises that reads a row with other content than ours."""
+
 PARQUET = b"PAR1"
 """The last bytes of a whole Parquet file."""
 
@@ -63,11 +71,20 @@ def check(
         quick: look only whether files exist, not whether they decode.
         seen: called with the number of files checked since the last call.
     """
-    found = list(database_findings(inventory, quick))
-    if any(finding.kind in ("database", "schema") for finding in found):
-        # Rows that cannot be trusted say nothing about files.
-        note = "The files were not compared: that needs a database in order."
-        return Report({}, quick, tuple(found), (note,))
+    found = list(database_findings(inventory, files, quick))
+    if found:  # rows that cannot be trusted say nothing about files
+        return Report({}, quick, tuple(found), (NOT_COMPARED,))
+    try:
+        return _compared_with_files(inventory, files, now, lost_after_s, quick, seen)
+    except UNEXPECTED as error:  # whatever else rows may hold
+        log.info("The check-up could not read the rows.", exc_info=error)
+        return Report({}, quick, (_odd_rows([f"{type(error).__name__}: {error}"[:300]]),), (NOT_COMPARED,))
+
+
+def _compared_with_files(
+    inventory: Inventory, files: Store, now: datetime, lost_after_s: float, quick: bool, seen: Seen
+) -> Report:
+    found: list[Finding] = []
     busy = inventory.busy_datasets(now, lost_after_s)
     checked: dict[str, int] = {}
     found += lost_findings(inventory, now, lost_after_s)
@@ -92,26 +109,37 @@ def check(
     return Report(checked, quick, tuple(found), tuple(_notes(inventory, files, busy)))
 
 
-def database_findings(inventory: Inventory, quick: bool) -> Iterable[Finding]:
+def database_findings(inventory: Inventory, files: Store, quick: bool) -> Iterable[Finding]:
+    """Yield why the rows cannot be trusted: a damaged file, tables of another version, other files'
+    database, or what no version writes."""
     faults = inventory.faults(quick)
     if faults:
         advice = "Stop Maskloom, keep a copy of app.db, and restore a backup."
         yield Finding("database", f"SQLite finds its file damaged. {advice}", tuple(faults))
         return
     version, needed = inventory.schema()
-    if version == needed:
-        return
     if version is not None and not inventory.knows_schema(version):
         yield Finding(
             "schema",
             f"The database was made by a newer Maskloom (tables {version}, this one knows {needed}). Update Maskloom.",
         )
         return
+    if sentence := belonging.fault(inventory, files):
+        yield Finding("foreign", sentence)
+        return
+    if version == needed:
+        if rows := inventory.unreadable():
+            yield _odd_rows(rows)
+        return
     yield Finding(
         "schema",
         f"The tables are of version {version or 'none'} and this Maskloom needs {needed}.",
         repair="bring them up to date, as the next start of Maskloom would.",
     )
+
+
+def _odd_rows(rows: list[str]) -> Finding:
+    return Finding("row", f"Rows of the database hold what Maskloom does not write. {ROWS}", tuple(rows))
 
 
 def lost_findings(inventory: Inventory, now: datetime, lost_after_s: float) -> Iterable[Finding]:

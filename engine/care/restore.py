@@ -6,16 +6,20 @@ import hashlib
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
+from engine.store.disk import PART
 from engine.store.keys import BadKey
 from engine.store.local import LocalStore
 
 STAGE = "restore.part"
-LARGEST_MANIFEST_BYTES = 1 << 30
+LARGEST_MANIFEST_BYTES, MANIFEST_BYTES_OF_A_FILE = 100_000_000, 400
+"""The list of files may be as long as the first, or have the second for each file in the zip."""
+LARGEST_FILE_BYTES = 1 << 50
 DAMAGED = "The backup is damaged or cut short, or is no backup of Maskloom"
 
 
@@ -46,7 +50,7 @@ def restore_files(
             _check_kind(manifest, database)
             _refuse_full_disk(files.root, sum(size for size, _ in manifest["files"].values()))
             _unpack(archive, manifest["files"], LocalStore(stage), progress)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise BackupFailed(f"The backup could not be unpacked: {error.strerror or error}.") from None
@@ -77,17 +81,30 @@ def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None
 
 
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    infos = archive.infolist()
+    if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
+        raise BackupFailed(f"{DAMAGED}: it is packed as no backup is.")  # and might unpack into memory at once
     try:
-        if archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST_BYTES:
+        longest = max(LARGEST_MANIFEST_BYTES, MANIFEST_BYTES_OF_A_FILE * len(infos))
+        with archive.open(MANIFEST) as member:
+            data = member.read(longest + 1)
+        if len(data) > longest:
             raise BackupFailed(f"{DAMAGED}: its list of files is too long.")
-        manifest = json.loads(archive.read(MANIFEST))
-        version, listed = manifest["format"], manifest["files"]
-        sizes_fit = all(isinstance(size, int) and size >= 0 and isinstance(sha, str) for size, sha in listed.values())
+        manifest = json.loads(data)
+        version, listed, gone = manifest["format"], manifest["files"], manifest.get("gone", [])
+        sizes_fit = (
+            isinstance(manifest["made_at"], str)
+            and isinstance(gone, list)
+            and all(
+                isinstance(size, int) and 0 <= size < LARGEST_FILE_BYTES and isinstance(sha, str)
+                for size, sha in listed.values()
+            )
+        )
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BackupFailed(f"{DAMAGED}: it has no list of files.") from None
     if version != FORMAT:
         raise BackupFailed(f"The backup has format {version!r}, and this Maskloom reads {FORMAT}. Update Maskloom.")
-    names = [info.filename for info in archive.infolist()]
+    names = [info.filename for info in infos]
     if not sizes_fit or len(names) != len(set(names)) or set(names) != {*listed, MANIFEST}:
         raise BackupFailed(f"{DAMAGED}: its list of files does not fit what is in it.")
     return manifest
@@ -117,6 +134,8 @@ def _unpack(
         try:
             target = stage.path(key)  # refuses whatever is absolute or climbs
         except BadKey:
+            target = None
+        if target is None or PART in key:
             raise BackupFailed(f"{DAMAGED}: {key[:80]!r} is no name of a file of ours.") from None
         target.parent.mkdir(parents=True, exist_ok=True)
         digest, left = hashlib.sha256(), size
@@ -132,9 +151,20 @@ def _unpack(
 
 
 def _move(stage: Path, root: Path, database: Path | None) -> None:
-    for entry in sorted(stage.iterdir()):
-        if entry.name != DATABASE:
-            entry.replace(root / entry.name)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(stage / DATABASE, database)  # it may belong on another disk
+    """Move everything out of `stage`, or nothing: `root` was empty before."""
+    entries = sorted(entry.name for entry in stage.iterdir() if entry.name != DATABASE)
+    try:
+        for name in entries:
+            (stage / name).replace(root / name)
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(stage / DATABASE, database)  # it may belong on another disk
+    except OSError as error:
+        if database is not None:
+            database.unlink(missing_ok=True)
+        for name in entries:
+            if (root / name).is_dir():
+                shutil.rmtree(root / name)
+            else:
+                (root / name).unlink(missing_ok=True)
+        raise BackupFailed(f"The backup could not be moved into place: {error.strerror or error}.") from None

@@ -13,10 +13,13 @@ from sqlalchemy.orm import Session
 
 from db import corrections, datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
+from db.columns import utc_now
+from db.inventory import Inventory
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, counted_name, default_name, free_name, run_parts
 from db.session import Database
 from engine import VERSION
+from engine.care.belonging import open_together
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
 from engine.cli.reading_options import Channels, Pages
@@ -69,7 +72,7 @@ class Installation:
         self.settings: Settings = settings()
         self.files = LocalStore(self.settings.data_root)
         self.database = Database(self.settings.resolved_database_url, actor=lambda: COMMAND_LINE)
-        self.database.migrate()
+        open_together(Inventory(self.database), self.files, self.database.migrate, utc_now())
 
     def finish(self, job_id: str, quiet: bool) -> Job:
         """Wait for a job and return it once it has finished or was stopped.

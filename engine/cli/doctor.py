@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from db.columns import utc_now
 from db.inventory import Inventory
 from db.repair import repairing
-from db.session import Database
+from db.session import Database, sqlite_file
+from engine.care.belonging import WAY_BACK
 from engine.care.checkup import check
 from engine.care.findings import Report
 from engine.care.repair import repair
@@ -63,11 +63,10 @@ def doctor(
 
 def _opened(current: Settings) -> Database:
     """Open the database as it is, without creating or migrating it: a check changes nothing."""
-    url = current.resolved_database_url
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).is_file():
-        raise CommandFailed(f"There is no database {path!r}. Is DATA_ROOT the right folder?")
-    return Database(url)
+    file = sqlite_file(current.resolved_database_url)
+    if file and not file.is_file():
+        raise CommandFailed(f"There is no database {str(file)!r}. Is DATA_ROOT the right folder? If it is: {WAY_BACK}")
+    return Database(current.resolved_database_url)
 
 
 def _checked(database: Database, files: LocalStore, current: Settings, quick: bool, quiet: bool) -> Report:

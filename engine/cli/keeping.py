@@ -13,17 +13,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy import make_url
 
 from db.columns import utc_now
 from db.inventory import Inventory
 from db.repair import end_all
-from db.session import Database
+from db.session import Database, newer, sqlite_file
 from engine.care.backup import BackupFailed, write_backup
 from engine.care.findings import counted
 from engine.care.restore import restore_files
 from engine.cli.commands import AsJson, Installation, app, print_result
-from engine.core.settings import Settings, settings
+from engine.core.settings import settings, sqlite_url
 from engine.store.local import LocalStore
 
 CUT_OFF = "It ran or waited when the backup was made. Resume it: what was finished is kept."
@@ -45,7 +44,7 @@ def backup(
             f"The database is {live.dialect}: back it up with its own tool (pg_dump for PostgreSQL), and then the "
             "files with --files-only."
         )
-    database = _sqlite_file(installation.settings)
+    database = sqlite_file(installation.settings.resolved_database_url)
     with _clean_exit(), _bar("Backing up", as_json) as progress:
         made = write_backup(
             file,
@@ -75,7 +74,7 @@ def restore(file: Path, as_json: AsJson = False):
         manifest = restore_files(
             file,
             LocalStore(current.data_root),
-            _sqlite_file(current),
+            sqlite_file(current.resolved_database_url),
             lambda path: ended.append(_ready(path)),
             progress,
         )
@@ -103,11 +102,6 @@ def _clean_exit() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _sqlite_file(current: Settings) -> Path | None:
-    url = make_url(current.resolved_database_url)
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-
 def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[Inventory]]:
     """Return a function that copies the SQLite database to a path, at one moment, and opens the copy to read."""
 
@@ -115,7 +109,7 @@ def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[Inventory]]
     def copied(target: Path) -> Iterator[Inventory]:
         with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)  # in one step: writers continue in the WAL
-        database = Database(f"sqlite:///{target}")
+        database = Database(sqlite_url(target))
         try:
             yield Inventory(database)
         finally:
@@ -126,14 +120,16 @@ def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[Inventory]]
 
 def _ready(path: Path) -> int:
     """Check a restored database, migrate it, and end its unfinished jobs. Returns how many jobs that were."""
-    database = Database(f"sqlite:///{path}")
+    database = Database(sqlite_url(path))
     inventory = Inventory(database)
     try:
         if faults := inventory.faults(quick=False):
             raise BackupFailed(f"The database in the backup is damaged: {faults[0]}.")
         version, _ = inventory.schema()
-        if version is None or not inventory.knows_schema(version):
-            raise BackupFailed(f"The backup was made by a newer Maskloom (tables {version}). Update Maskloom first.")
+        if version is None:
+            raise BackupFailed("The database in the backup has no tables.")
+        if not inventory.knows_schema(version):
+            raise BackupFailed(newer(version))
         database.migrate()
         with database.writing() as session:
             return end_all(session, CUT_OFF)

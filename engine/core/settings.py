@@ -6,6 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,11 @@ def default_data_root(code: Path) -> Path:
     """Return `data/` in the checkout whose packages are in `code`, or in the current folder if that is no checkout."""
     # A file that no package installs: others do put a README.md or a pyproject.toml into site-packages.
     return (code if (code / "constraints.txt").is_file() else Path.cwd()) / "data"
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the SQLAlchemy URL of a SQLite file; its path may hold what means something in a URL, such as "?"."""
+    return "sqlite:///" + quote(str(path), safe="/:\\ ")
 
 
 class Settings(BaseSettings):
@@ -88,7 +94,7 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """The URL to open: DATABASE_URL, or SQLite beside the files."""
-        return self.database_url or f"sqlite:///{self.data_root / 'app.db'}"
+        return self.database_url or sqlite_url(self.data_root / "app.db")
 
     @property
     def other_hosts(self) -> frozenset[str]:

@@ -101,6 +101,8 @@ def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
         UnreadableSource: there is none of these; the sentence says why.
     """
     if path.is_dir():
+        if (path / stored.DATASETS).is_dir() and any((path / name).exists() for name in ("app.db", stored.mark_key())):
+            raise UnreadableSource(f"{str(path)!r} is the data of a Maskloom. Choose the folder of your images.")
         folder = Folder(path, limits)
         return open_upload(path, limits) if folder.zips and not folder.files else folder
     if not path.is_file():

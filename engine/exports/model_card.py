@@ -26,10 +26,11 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
         ),
         "## What it learned from",
         _list(
-            f"The dataset {_plain(facts.dataset)!r}: {facts.train_images:,} images to learn from and "
+            f"The dataset '{_plain(facts.dataset)}': {facts.train_images:,} images to learn from and "
             f"{facts.validation_images:,} kept out for validation, of {facts.images:,}.",
             _plain(teacher_sentence(facts)),
-            f"{facts.epochs:,} epochs with the preset {facts.preset!r}; this is the model of epoch {facts.best_epoch}.",
+            f"{facts.epochs:,} epochs with the preset '{_plain(facts.preset)}'; this is the model of epoch "
+            f"{facts.best_epoch}.",
         ),
         "## Scores",
         _scores(facts),
@@ -104,4 +105,4 @@ def _count(number: int | None) -> str:
 
 def _plain(text: str) -> str:
     """Return a name that a person gave as Markdown that shows its own signs, on one line."""
-    return "".join(f"\\{sign}" if sign in r"\`*_[]<>#|" else sign for sign in " ".join(text.split()))
+    return "".join(f"\\{sign}" if sign in r"\`*_[]<>#|&" else sign for sign in " ".join(text.split()))

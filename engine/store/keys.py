@@ -70,6 +70,11 @@ def checked_id(value: str) -> str:
     return value
 
 
+def is_id(value: str) -> bool:
+    """Whether a name is an id, as those of the folders of rows are."""
+    return _ID.fullmatch(value) is not None
+
+
 def dataset_folder(dataset_id: str) -> str:
     return f"{DATASETS}/{checked_id(dataset_id)}"
 
@@ -325,6 +330,11 @@ def older_backbone_key() -> str:
 def pretrained_record_key() -> str:
     """The file that the weights were read from, or that nobody wants any."""
     return f"{MODELS}/mobilenet_v2_imagenet.json"
+
+
+def mark_key() -> str:
+    """What the database that belongs to these files has to remember (`engine.care.belonging`)."""
+    return "installation.json"
 
 
 def upload_folder(token: str) -> str:

@@ -23,7 +23,7 @@ from engine.training.callbacks import Hooks
 from engine.training.class_weights import class_weights
 from engine.training.compiled import Averaged, training_model
 from engine.training.hardware import prepare_threads
-from engine.training.samples import Pixels, Sample, TrainingError, prepared
+from engine.training.samples import OtherNetwork, Pixels, Sample, TrainingError, prepared
 from engine.training.state import Ended, Patience, TrainingState, load_state, save_state
 
 log = logging.getLogger("maskloom.training")
@@ -68,6 +68,7 @@ def fit(
 
     Raises:
         TrainingError: nothing to train on, a damaged file, or a loss that became NaN before any epoch was done.
+        OtherNetwork: the run began with a version that built its network otherwise.
     """
     hooks = hooks or Hooks()
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def fit(
             raise TrainingError(str(error)) from None
         except ModelError as error:
             raise TrainingError(f"There are no weights to start from. {error}") from None
-        _restore(model, arrays)
+        _restore(model, arrays, state)
         hooks.on_start(state.epoch)
         _train(config, model, train, validation, state, stored, hooks, began)
         state.seconds = time.monotonic() - began
@@ -227,9 +228,17 @@ def _array(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(tf.convert_to_tensor(variable.value))  # with several GPUs a value has copies
 
 
-def _restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+def _restore(model: keras.Model, arrays: dict[str, np.ndarray], state: TrainingState) -> None:
     if not arrays:
         return
-    for prefix, variables in (("weight", model.variables), ("optimizer", model.optimizer.variables)):
-        for index, variable in enumerate(variables):
-            variable.assign(arrays[f"{prefix}{index}"])
+    variables = {f"weight{index}": variable for index, variable in enumerate(model.variables)}
+    variables |= {f"optimizer{index}": variable for index, variable in enumerate(model.optimizer.variables)}
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if shapes != {name: array.shape for name, array in arrays.items()}:
+        kept = " Its best model is kept and still predicts." if state.checkpoint.best_epoch else ""
+        raise OtherNetwork(
+            "This run began with another version of Maskloom, which built its network otherwise, so it cannot be "
+            f"resumed.{kept} To train with the same settings, duplicate the run."
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])

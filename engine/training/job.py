@@ -29,7 +29,7 @@ from engine.store import keys as stored
 from engine.store.base import MissingFile, Store, StoredFile
 from engine.training.classes_taught import missing_classes, refuse_unknown_classes
 from engine.training.round_records import round_values
-from engine.work.context import JobContext, JobFailed, JobStopped, JobType
+from engine.work.context import CannotSucceed, JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     from engine.training.callbacks import Hooks
     from engine.training.compiled import weights_details
     from engine.training.hardware import hardware
-    from engine.training.samples import TrainingError
+    from engine.training.samples import OtherNetwork, TrainingError
     from engine.training.self_training import train_rounds
 
     with context.reading() as session:
@@ -123,7 +123,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             result = train_rounds(config, samples, folder, hooks, store_round, start)
     except TrainingError as error:
         report.update(ended_reason=str(error))
-        raise JobFailed(str(error)) from None
+        raise (CannotSucceed if isinstance(error, OtherNetwork) else JobFailed)(str(error)) from None
 
     summary = {
         "ended": result.ended,

@@ -37,6 +37,10 @@ class TrainingError(ValueError):
     """Training cannot start or continue. The message is a sentence the user can act on."""
 
 
+class OtherNetwork(TrainingError):
+    """The stored state is of another network than this version builds. Trying again cannot help."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image and its target.

@@ -24,8 +24,12 @@ class JobFailed(Exception):
     """The job cannot continue. The message is a sentence a person can act on."""
 
 
-class BadSource(JobFailed):
-    """What was uploaded cannot be used and is deleted: running the job again cannot help."""
+class CannotSucceed(JobFailed):
+    """Running the job again cannot help."""
+
+
+class BadSource(CannotSucceed):
+    """What was uploaded cannot be used and is deleted."""
 
 
 class JobStopped(Exception):

@@ -22,8 +22,11 @@ import psutil
 from sqlalchemy.orm import Session
 
 from db import jobs, warm
+from db.columns import utc_now
+from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Run
 from db.session import Database
+from engine.care.belonging import open_together
 from engine.core import logs
 from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
@@ -32,7 +35,7 @@ from engine.store.base import Store
 from engine.store.disk import NO_SPACE
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
-from engine.work.context import BadSource, JobFailed, JobStopped
+from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.memory_watch import MemoryWatch, child_processes
 from engine.work.registry import job_types
 
@@ -235,7 +238,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
         except Exception as failure:
             log.exception("The job failed.", extra={"event": "job_failed"})
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
-            result = {"final": True} if isinstance(failure, BadSource) else None
+            result = {"final": True} if isinstance(failure, CannotSucceed) else None
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
     if not _store_end(database, job, status, error, result):
         log.warning("Job %s was given to another worker.", job.id)
@@ -363,7 +366,7 @@ def main() -> None:
     current = settings()
     logs.configure("worker", current)
     database = Database(current.resolved_database_url)
-    database.migrate()
+    open_together(Inventory(database), LocalStore(current.data_root), database.migrate, utc_now())
     done = work(database, current)
     if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
         signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration

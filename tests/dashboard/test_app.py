@@ -142,3 +142,14 @@ def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes], patien
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{address} did not answer within {patience_s} s.")
+
+
+def test_every_page_says_that_the_database_was_moved_away(dashboard, open_page, tmp_path):
+    file = dashboard.settings.data_root / "app.db"
+    assert not open_page("views/home/page.py").error
+    file.rename(tmp_path / "aside.db")
+    app = open_page("views/datasets/page.py")
+    assert [error.value.partition(".")[0] for error in app.error] == ["The database app"]
+    assert "put the file back" in app.error[0].value and not app.exception
+    (tmp_path / "aside.db").rename(file)
+    assert not open_page("views/datasets/page.py").error

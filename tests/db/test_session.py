@@ -14,7 +14,7 @@ from db import datasets, recipes
 from db.columns import Base, new_id
 from db.models import Dataset, Image, Label, LabelSet
 from db.schema import MIGRATIONS, known_revisions
-from db.session import Database
+from db.session import Database, DatabaseRefused
 
 MADE = "2026-01-02 03:04:05"
 
@@ -122,3 +122,34 @@ def test_the_revisions_named_by_files_are_those_that_alembic_finds():
     found = ScriptDirectory.from_config(config)
     assert known_revisions() == sorted(script.revision for script in found.walk_revisions())
     assert known_revisions()[-1] == found.get_current_head()
+
+
+def test_a_database_that_was_moved_away_takes_no_more_changes(url, tmp_path):
+    database = Database(url)
+    database.migrate()
+    with database.writing() as session:
+        datasets.create(session, "kept")
+    file = tmp_path / "new folder" / "app.db"
+    file.rename(tmp_path / "aside.db")
+    with pytest.raises(DatabaseRefused, match="moved away"), database.writing() as session:
+        datasets.create(session, "lost")
+    database.bind.dispose()  # the next connection would begin an empty file
+    with pytest.raises(DatabaseRefused, match="moved away"), database.reading() as session:
+        session.query(Dataset).all()
+    assert not file.exists()
+    (tmp_path / "aside.db").rename(file)
+    with database.writing() as session:
+        datasets.create(session, "after")
+        assert {dataset.name for dataset in session.query(Dataset)} == {"kept", "after"}
+    database.close()
+
+
+def test_another_file_in_place_of_the_database_is_refused(url, tmp_path):
+    database, other = Database(url), Database(f"sqlite:///{tmp_path / 'other.db'}")
+    database.migrate()
+    other.migrate()
+    other.close()
+    (tmp_path / "other.db").replace(tmp_path / "new folder" / "app.db")
+    with pytest.raises(DatabaseRefused, match="replaced"), database.writing():
+        pass
+    database.close()

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select
 
+from dashboard.pages import pages
+from dashboard.server import resources
+from db import datasets
 from db.columns import Base
+from db.models import Dataset
+from db.schema import known_revisions
 from db.session import Database
+from engine.core import settings as settings_module
+from engine.core.settings import Settings, sqlite_url
+from tests.support.calling import call
+from tests.support.corrected import correct
+from tests.support.leaving_out import leave_out
+from tests.support.object_measurements import submit
+from tests.support.pages import page_at
+from tests.upgrade.conftest import upgraded
 
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+"""Up to that of version 0.1.0, whose stored database has the rows."""
+LATER = known_revisions()[len(REVISIONS) : -1]
+"""Of these, rows are taken out of a database of today."""
 
 Tables = dict[str, list[str]]
 
@@ -48,13 +66,29 @@ def copy_rows(target: sqlite3.Connection, source: Path) -> None:
     target.execute("DETACH source")
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-def test_a_database_of_an_earlier_schema_keeps_its_rows(tmp_path, stored_database, revision):
+@pytest.fixture(scope="module")
+def full_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DATA_ROOT of today with rows in every table."""
+    installation = upgraded(tmp_path_factory.mktemp("full") / "data")
+    with installation.database.reading() as session:
+        dataset = session.query(Dataset).order_by(Dataset.created_at).first()
+        image = datasets.images(session, dataset.id)[0]
+    correct(installation, dataset, image.name)
+    region = np.zeros((image.height, image.width), bool)
+    region[:4] = True
+    leave_out(installation, dataset.id, region)
+    submit(installation, "truth", dataset.id)
+    installation.database.close()
+    return installation.settings.data_root
+
+
+@pytest.mark.parametrize("revision", [*REVISIONS, *LATER])
+def test_a_database_of_an_earlier_schema_keeps_its_rows(tmp_path, stored_database, full_root, revision):
     path = tmp_path / "app.db"
     database = Database(f"sqlite:///{path}")
     database.migrate(revision)
     with closing(sqlite3.connect(path)) as raw:
-        copy_rows(raw, stored_database)
+        copy_rows(raw, stored_database if revision in REVISIONS else full_root / "app.db")
         before = tables(raw)
         had = rows(raw, before)
     assert all(had.values()), "every table has rows to lose"
@@ -83,3 +117,26 @@ def test_the_stored_database_is_of_the_last_schema_before_the_upgrade(stored_dat
     with closing(sqlite3.connect(stored_database)) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISIONS[-1],)]
         assert all(rows(raw, tables(raw)).values()), "every table has rows"
+
+
+@pytest.mark.parametrize("revision", [*REVISIONS, *LATER])
+def test_a_data_root_of_an_earlier_schema_opens(tmp_path, stored_database, full_root, revision, monkeypatch):
+    """The files of today, beside a database of an earlier schema: its pages open, and it is backed up."""
+    root = tmp_path / "data"
+    shutil.copytree(full_root, root, ignore=shutil.ignore_patterns("app.db*"))
+    database = Database(sqlite_url(root / "app.db"))
+    database.migrate(revision)
+    database.close()
+    with closing(sqlite3.connect(root / "app.db")) as raw:
+        copy_rows(raw, stored_database if revision in REVISIONS else full_root / "app.db")
+    settings = Settings(data_root=root, database_url="", free_disk_floor_mb=0)
+    assert call(settings, "runs").returncode == 0
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    monkeypatch.setenv("DATABASE_URL", "")
+    settings_module.settings.cache_clear()
+    for name in pages():
+        app = page_at(f"views/{name}/page.py").run()
+        assert not app.exception and not app.error, name
+    resources.database().close()
+    settings_module.settings.cache_clear()
+    assert call(settings, "backup", tmp_path / "backup.zip").returncode == 0

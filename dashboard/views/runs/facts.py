@@ -111,6 +111,8 @@ class LiveStatus:
     """What was doubtful about its masks when it started."""
     weights_origin: str = ""
     """The file of its pretrained weights, for a tooltip."""
+    final: bool = False
+    """Whether trying again cannot help."""
 
     @property
     def live(self) -> bool:
@@ -127,7 +129,7 @@ class LiveStatus:
 
     @property
     def can_retry(self) -> bool:
-        return self.state == "failed"
+        return self.state == "failed" and not self.final
 
     @property
     def can_delete(self) -> bool:
@@ -211,6 +213,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         hardware=hardware_line(run.details),
         weights=weights_note(run.details),
         attempt=job.attempt if job else 0,
+        final=bool(view and view.final),
         sentence=_sentence(run, job, state, now, epochs_done or 0),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),

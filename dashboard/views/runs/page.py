@@ -76,6 +76,8 @@ def actions(head: RunHead, status: LiveStatus) -> None:
             button("Start over", "resume", retry_job, again)
     if status.can_retry and job_id:
         button("Retry", "replay", retry_job, f"Tries again {where}.")
+    if status.final and st.button("Train it anew", icon=":material/content_copy:", type="primary", key="run-anew"):
+        st.switch_page("views/train/page.py", query_params={"from": head.id})
     if status.state == "lost":
         button("Put back in the queue", "replay", retry_job, f"Another worker continues {where}.")
         button("End it here", "stop_circle", end_lost, "Keeps what it has learned so far.", primary=False)

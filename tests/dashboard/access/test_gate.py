@@ -4,16 +4,20 @@ import re
 
 import pytest
 from sqlalchemy import select
+from starlette.responses import FileResponse
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from dashboard.access import identity, messages
+from dashboard.access import gate, identity, messages
 from dashboard.access.gate import PAGES
+from dashboard.facts import urls
 from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 from db.actors import ANONYMOUS, LOCAL, Actor, Role
 from db.models import AuditEntry, Image, Person
+from engine.store import keys as stored
 from tests.support.entering import forget, header, login_wanted, user_cookies
 from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_run
 from tests.support.serving import guarded_serving
 
 NOBODY = "0" * 32
@@ -23,7 +27,7 @@ def addresses() -> list[tuple[str, str]]:
     """Return (method, address) of all our routes, of things that are not there."""
     found = []
     for route in [*page_routes(), *ROUTES]:
-        path = re.sub(r"\{\w+:int\}", "1", route.path)
+        path = re.sub(r"\{\w+:number\}", "1", route.path)
         found += [(method, re.sub(r"\{\w+\}", NOBODY, path)) for method in sorted(route.methods)]
     return found
 
@@ -132,6 +136,24 @@ def test_a_download_is_recorded_with_its_person(shared):
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "exported")).one()
     assert (entry.who, entry.kind, entry.object_id) == ("Ada", "datasets", dataset.id)
     assert entry.name == "discs import report.csv"
+
+
+@pytest.mark.parametrize("name", ["plain.keras", "with a blank.keras", "ä 'quoted' \"x\".keras"])
+def test_the_name_of_a_download_is_read_as_starlette_writes_it(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    response = FileResponse(tmp_path / "file", filename=name)
+    assert gate._file_name(response.headers["content-disposition"]) == name
+
+
+def test_a_model_with_a_plain_name_is_recorded_with_it(shared):
+    run = add_run(shared, add_discs(shared), "plainrun")
+    shared.files.write(stored.best_model_key(run.id), b"model")
+    cookie = header(arrive(shared, Role.VIEWER))
+    with guarded_serving() as server:
+        assert server.ask(urls.model(run.id), cookie=cookie).status == 200
+    with shared.database.reading() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "exported")).one()
+    assert entry.name == "plainrun.keras"
 
 
 NUMBERS = ["192.168.1.5", "127.0.0.1/x", "[::1", "x@127.0.0.1", ""]

@@ -5,7 +5,16 @@ import time
 import pytest
 
 from dashboard.access import token_cookie, token_route
-from dashboard.access.token_cookie import COOKIE, TRIES, WINDOW_S, Patience, is_token, login_key, new_cookie
+from dashboard.access.token_cookie import (
+    COOKIE,
+    TRIES,
+    TRIES_OF_ALL,
+    WINDOW_S,
+    Patience,
+    is_token,
+    login_key,
+    new_cookie,
+)
 from tests.support.entering import ACCESS_TOKEN, forget
 from tests.support.serving import guarded_serving
 
@@ -45,18 +54,27 @@ def test_a_cookie_is_valid_for_its_hours_and_its_token(monkeypatch):
     assert login_key({COOKIE: cookie}, ACCESS_TOKEN, 1) is None
 
 
-def test_an_address_has_to_wait_after_some_tries():
+def test_an_address_has_to_wait_after_some_wrong_tries():
     now = 0.0
     patience = Patience(lambda: now)
-    assert [patience.count("a") for _ in range(TRIES)] == [0.0] * TRIES
-    assert patience.count("a") == WINDOW_S and patience.count("b") == 0
+    assert [patience.wrong("a") for _ in range(TRIES)] == [0.0] * TRIES
+    assert patience.wrong("a") == WINDOW_S and patience.wrong("b") == 0
     now = WINDOW_S / 2
-    assert patience.count("a") == WINDOW_S / 2
+    assert patience.wrong("a") == WINDOW_S / 2
     now = WINDOW_S
-    assert patience.count("a") == 0
+    assert patience.wrong("a") == 0
     for number in range(3 * token_cookie.MOST_ADDRESSES):
-        patience.count(f"address {number}")
+        patience.wrong(f"address {number}")
     assert len(patience._tries) <= token_cookie.MOST_ADDRESSES + 1
+
+
+def test_wrong_tries_of_all_addresses_together_are_limited():
+    now = 0.0
+    patience = Patience(lambda: now)
+    assert [patience.wrong(f"address {number}") for number in range(TRIES_OF_ALL)] == [0.0] * TRIES_OF_ALL
+    assert patience.wrong("another") == WINDOW_S
+    now = WINDOW_S
+    assert patience.wrong("another") == 0
 
 
 def test_nothing_is_available_without_the_token(installed):
@@ -82,8 +100,9 @@ def test_guessing_is_limited_and_the_token_is_not_read_from_a_url(installed):
         assert server.ask(f"/?token={ACCESS_TOKEN}").status == 401
         assert server.ask(f"/access?token={ACCESS_TOKEN}").status == 200
         assert [log_in(server, "wrong").status for _ in range(TRIES)] == [401] * TRIES
-        refused = log_in(server, ACCESS_TOKEN)
+        refused = log_in(server, "wrong")
         assert refused.status == 429 and 0 < int(refused.headers["retry-after"]) <= WINDOW_S + 1
+        assert log_in(server, ACCESS_TOKEN).status == 303, "wrong tries lock nobody out"
 
 
 def test_a_form_of_another_site_is_rejected(installed):

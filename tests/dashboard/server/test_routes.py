@@ -220,6 +220,8 @@ def test_classes_of_a_probe_image_come_beside_its_probability(dashboard, discs, 
         "runs/" + "0" * 32 + "/rounds/1/labels/" + "0" * 32,
         "runs/..%2F..%2Fetc/rounds/1/masks/" + "0" * 32,
         "runs/" + "0" * 32 + "/rounds/x/masks/" + "0" * 32,
+        "runs/" + "0" * 32 + "/rounds/" + "1" * 5000 + "/masks/" + "0" * 32,
+        "runs/" + "0" * 32 + "/probe/" + "1" * 5000 + "/" + "0" * 32,
         "predictions/" + "0" * 32 + "/classes/..%2F..%2Fapp.db",
         "predictions/" + "0" * 32 + "/uncertainty/..%2F..%2Fapp.db",
         "predictions/nonsense/masks.zip",
@@ -325,6 +327,7 @@ def test_text_that_a_spreadsheet_would_run_is_made_plain(dashboard, served):
 def test_rows_that_are_deleted_take_their_pictures_out_of_reach(dashboard, discs, served):
     image_id = image_ids(dashboard, discs.id)[0]
     label_set_id = add_labels(dashboard, discs)
+    assert served.ask(urls.truth(discs.id, image_id)).status == 200
     with dashboard.database.writing() as session:
         session.execute(delete(Label))
         session.execute(delete(LabelSet))

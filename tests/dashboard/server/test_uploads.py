@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from urllib.parse import quote
 
 import pytest
@@ -102,3 +104,58 @@ def test_cancelling_discards_what_came_in(served):
     post(served, token, "a.png", b"x")
     assert served.ask(urls.upload(token), "DELETE", **OURS).status == 200
     assert resources.uploaded_files(token) == () and resources.knows_upload(token)
+
+
+@pytest.fixture
+def token_of_one_mb(monkeypatch):
+    monkeypatch.setenv("UPLOAD_LIMIT_MB", "1")
+    settings.cache_clear()
+    return resources.issue_upload()
+
+
+def break_off(served, token, path, announced, sent):
+    """Send the beginning of a file, and close the connection."""
+    head = (
+        f"POST {urls.upload(token)}?path={path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nX-Maskloom-Upload: 1\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.sendall(f"{head}Content-Length: {announced}\r\n\r\n".encode() + bytes(sent))
+
+
+def test_what_was_replaced_failed_or_broke_off_does_not_count(served, token_of_one_mb):
+    token = token_of_one_mb
+    assert [post(served, token, "a.png", bytes(600_000)).status for _ in range(3)] == [200, 200, 200]
+    break_off(served, token, "b.png", 399_000, 300_000)
+    assert post(served, token, "c.png", iter([bytes(300_000), bytes(900_000)])).status == 413  # without a length
+    deadline = time.monotonic() + 30
+    while post(served, token, "d.png", bytes(400_000)).status != 200:  # until the server has noticed what broke off
+        assert time.monotonic() < deadline
+    assert post(served, token, "e.png", b"x").status == 413
+    served.ask(f"{urls.upload(token)}?path=d.png", "DELETE", b"", **OURS)
+    assert post(served, token, "e.png", bytes(400_000)).status == 200
+
+
+def test_the_limit_and_a_full_disk_are_two_sentences(served, token_of_one_mb, monkeypatch):
+    refused = post(served, token_of_one_mb, "a.png", bytes(1_100_000))
+    assert (refused.status, b"UPLOAD_LIMIT_MB" in refused.body, b"disk" in refused.body) == (413, True, False)
+    monkeypatch.setattr(resources, "spare_disk_bytes", lambda: 10)
+    refused = post(served, token_of_one_mb, "a.png", bytes(100))
+    assert (refused.status, b"UPLOAD_LIMIT_MB" in refused.body, b"disk" in refused.body) == (507, False, True)
+
+
+def test_files_and_folders_of_one_name_lie_beside_each_other(served):
+    token = resources.issue_upload()
+    for path in ("a/one.png", "a", "A", "b", "b/two.png", "b/three.png"):
+        assert post(served, token, path, path.encode()).status == 200
+    found = {
+        (resources.upload_folder(token) / name).read_bytes().decode(): name
+        for name, _ in resources.uploaded_files(token)
+    }
+    assert found == {
+        "a/one.png": "a/one.png",
+        "a": "a-2",
+        "A": "A-3",
+        "b": "b",
+        "b/two.png": "b-2/two.png",
+        "b/three.png": "b-2/three.png",
+    }

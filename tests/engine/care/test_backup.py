@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -246,6 +247,21 @@ def _unlisted(members, manifest):
     members["datasets/more.png"] = b"x"
 
 
+def _with(**values):
+    return lambda members, manifest: manifest.update(values)
+
+
+def _without(name):
+    return lambda members, manifest: manifest.pop(name)
+
+
+def _size(size):
+    def change(members, manifest):
+        manifest["files"][next(iter(members))][0] = size
+
+    return change
+
+
 def _of_the_future(members, manifest):
     manifest["format"] = 99
 
@@ -260,6 +276,13 @@ def _of_the_future(members, manifest):
         (_longer, "is not what was backed up"),
         (_unlisted, "does not fit what is in it"),
         (_of_the_future, "has format 99"),
+        (_climbing("restore.part/app.db"), "no name of a file of ours"),
+        (_size(10**400), "does not fit what is in it"),
+        (_size(-1), "does not fit what is in it"),
+        (_without("made_at"), "it has no list of files"),
+        (_with(gone=7), "does not fit what is in it"),
+        (_with(made_at=7), "does not fit what is in it"),
+        (_with(files=[1, 2]), "it has no list of files"),
     ],
 )
 def test_a_zip_that_is_not_what_was_backed_up_restores_nothing(backed_up, tmp_path, change, words):
@@ -277,6 +300,50 @@ def test_what_is_no_back_up_is_refused_with_a_sentence(tmp_path, data):
     root = tmp_path / "restored"
     with pytest.raises(BackupFailed, match="is no backup of Maskloom"):
         restore_files(tmp_path / "bad.zip", LocalStore(root), root / "app.db", lambda path: None)
+    assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_only_what_a_backup_is_packed_with_is_unpacked(backed_up, tmp_path, packed):
+    with zipfile.ZipFile(backed_up) as archive, zipfile.ZipFile(tmp_path / "packed.zip", "w") as target:
+        for name in archive.namelist():
+            target.writestr(name, archive.read(name), packed)
+    root = tmp_path / "restored"
+    with pytest.raises(BackupFailed, match="packed as no backup is"):
+        restore_files(tmp_path / "packed.zip", LocalStore(root), root / "app.db", lambda path: None)
+    assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_list_of_files_cannot_fill_the_memory(tmp_path, honest):
+    unpacked_bytes = 400_000_000
+    bad = tmp_path / "bad.zip"
+    with zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(MANIFEST, "w") as member:
+        for _ in range(unpacked_bytes // 1_000_000):
+            member.write(bytes(1_000_000))
+    if not honest:
+        size = unpacked_bytes.to_bytes(4, "little")
+        data = bad.read_bytes()
+        assert data.count(size) == 2  # in its head and in the directory
+        bad.write_bytes(data.replace(size, (1000).to_bytes(4, "little")))
+    root = tmp_path / "restored"
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackupFailed):
+            restore_files(bad, LocalStore(root), root / "app.db", lambda path: None)
+        assert tracemalloc.get_traced_memory()[1] < 250_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_restore_that_cannot_be_moved_into_place_leaves_nothing(backed_up, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.care.restore.shutil.move", full)
+    root = tmp_path / "restored"
+    with pytest.raises(BackupFailed, match="No space left"):
+        restore_files(backed_up, LocalStore(root), root / "app.db", lambda path: None)
     assert not list(root.iterdir())
 
 

@@ -12,6 +12,7 @@ from engine.datasets.source import UnreadableSource
 from engine.imaging import codec
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
+from tests.support.installation import add_discs
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
@@ -155,3 +156,12 @@ def test_an_upload_with_a_broken_zip_is_named(tmp_path):
 def test_a_place_that_is_not_there(tmp_path):
     with pytest.raises(UnreadableSource, match="no folder, zip or picture"):
         ingest.open_zip_or_folder(tmp_path / "nowhere")
+
+
+def test_the_data_of_an_installation_is_no_folder_of_images(installation):
+    dataset = add_discs(installation, 2)
+    with pytest.raises(UnreadableSource, match="the data of a Maskloom"):
+        ingest.open_zip_or_folder(installation.settings.data_root)
+    assert (
+        len(ingest.open_zip_or_folder(installation.settings.data_root / "datasets" / dataset.id / "images").files) == 2
+    )

@@ -1,6 +1,7 @@
 """The report: whole, small, without a request to anything, and safe with any name."""
 
 import base64
+import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import ConfigRow
@@ -78,6 +80,20 @@ def test_a_name_cannot_become_markup():
     assert page.count("&lt;script&gt;") >= 6
     card = model_card(find_format("onnx"), nasty, "")
     assert "\\<script\\>" in card and "<script" not in card.replace("\\<script", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [NASTY, "<img src=x onerror=alert(1)//> [x](http://evil.example)", "\\<b>", "a\n# b", "`x` &lt;b&gt; ![i](j)"],
+)
+def test_no_name_on_the_card_is_markdown(name):
+    nasty = facts(name=name, dataset=name, trained_on=name, ended=name, classes=("background", name))
+    rendered = (
+        MarkdownIt("commonmark", {"html": True}).enable("table").render(model_card(find_format("onnx"), nasty, ""))
+    )
+    assert not re.search(r"<(img|a|b|script|em|code>`?x)\b", rendered)
+    assert rendered.count("<h1>") == 1
+    assert html.escape(" ".join(name.split()), quote=False) in rendered.replace("&quot;", '"')
 
 
 def test_every_score_stands_with_its_reference_and_the_encoders_weights():
