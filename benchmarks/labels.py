@@ -5,6 +5,7 @@
     python -m benchmarks.labels quality ../shared/data/nuclei --method threshold --part odd
     python -m benchmarks.labels speed ../shared/data/ecssd --images 60 --peer-images 12
     python -m benchmarks.labels kinds --method lines
+    python -m benchmarks.labels verdicts
     python -m benchmarks.labels audit ../shared/data/polyps --method saliency -p longest_side_px=160
 
 A pixel is foreground from a probability of 0.5; scores are means over images. A method that learns from the dataset
@@ -15,6 +16,7 @@ ones nor on eggs-and-pans.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +47,7 @@ from engine.labelling.base import (
 )
 from engine.labelling.quality import Quality, assess
 from engine.prediction.audit import estimate
-from tests.support import drawn_kinds
+from tests.support import drawn_kinds, verdict_kinds
 
 WORST_SHARE = 0.2
 T = TypeVar("T")
@@ -152,6 +154,56 @@ def kinds(
         state = learn(found, chosen, images, lambda pair: pair[0])
         rows.append({"kind": kind, **mean_scores(found, chosen, images, state)})
     return rows
+
+
+@app.command("verdicts")
+def verdicts_(
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders with images/ and truth/.")] = None,
+    part: Part = "all",
+    foreground: Foreground = 1,
+    drawn: Annotated[bool, typer.Option(help="Also the twelve drawn kinds.")] = True,
+    count: Annotated[int, typer.Option(help="Images in a drawn set.")] = verdict_kinds.COUNT,
+) -> list[dict[str, Any]]:
+    """The verdict of Automatic on sets of images, against the Dice of what it chose.
+
+    Right are "trust" from a Dice of 0.65, "unclear" below 0.4, and "look" in between. `without` is the verdict with
+    those limits that suit the other sets best.
+    """
+    kinds = verdict_kinds.KINDS if drawn else ()
+    rows = [_verdict(folder.name, list(pairs(folder, part, foreground))) for folder in folders or ()]
+    rows += [_verdict(kind, list(verdict_kinds.drawn(kind, count))) for kind in kinds]
+    for row in rows:
+        row["without"] = _named(row["trust"], *_best_limits([each for each in rows if each is not row]))
+        row["right"] = row["verdict"] == row["wanted"]
+    note(
+        f"{sum(row['right'] for row in rows)} of {len(rows)} right, "
+        f"{sum(row['without'] == row['wanted'] for row in rows)} with limits from the others."
+    )
+    return rows
+
+
+def _verdict(name: str, images: Sequence[Pair]) -> dict[str, Any]:
+    method = find_method("auto")
+    state = learn(method, method.params(), images, lambda pair: pair[0])
+    if state is None:
+        raise SystemExit("Automatic learned nothing.")
+    dice = mean_scores(method, method.params(), images, state)["dice"]
+    wanted = _named(dice, 0.65, 0.4)
+    return {"set": name, "chosen": state["method"], "dice": dice, "wanted": wanted, **state["verdict"]}
+
+
+def _named(value: float, trusted: float, unclear: float) -> str:
+    return "trust" if value >= trusted else "look" if value >= unclear else "unclear"
+
+
+def _best_limits(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Return the limits of trust that are right most often; of equal ones those in the middle."""
+    values = sorted({0.0, 1.0, *(row["trust"] for row in rows)})
+    between = [(low + high) / 2 for low, high in itertools.pairwise(values)]
+    pairs_ = [(high, low) for high in between for low in between if low <= high]
+    right = [sum(_named(row["trust"], *limits) == row["wanted"] for row in rows) for limits in pairs_]
+    best = [limits for limits, count in zip(pairs_, right, strict=True) if count == max(right)]
+    return best[len(best) // 2] if best else (0.65, 0.4)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from dashboard.facts.recipes import Recipe, known_recipe
 from dashboard.facts.wording import count
 from engine.labelling.base import methods
-from engine.labelling.methods.auto import WEAK
+
+SETTING = ("setting", "images", "score", "before", "taken")
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,23 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """Another value of a parameter of a recipe, tried on `images`; `before` is the recipe's own score on these."""
+
+    recipe: str
+    setting: str
+    images: int
+    score: float
+    before: float
+    taken: bool
+
+
+@dataclass(frozen=True)
 class AutoChoice:
     """`sentence` is what to know of the choice, `details` the figures behind it.
 
     `candidates` are sorted best first and include the chosen one. `final` is False while more are being tried.
+    `settings` are those with which the best recipes were tried again.
     """
 
     title: str
@@ -35,6 +49,7 @@ class AutoChoice:
     images: int
     candidates: tuple[Candidate, ...]
     final: bool
+    settings: tuple[Setting, ...] = ()
 
 
 def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
@@ -51,11 +66,12 @@ def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
         state.get("images", 0),
         candidates,
         "untried" not in state,
+        tuple(Setting(row["title"], *(row[name] for name in SETTING)) for row in state.get("tuning", ())),
     )
 
 
 def _sentence(title: str, state: dict[str, Any]) -> str:
-    tried, images, ranking = len(state["ranking"]), state.get("images", 0), state["ranking"]
+    tried, images = len(state["ranking"]), state.get("images", 0)
     if "untried" in state:
         others = state["untried"]
         more = f" and {count(others, 'more recipe')}" if others else ""
@@ -63,17 +79,7 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
-    if not state.get("clear", True):
-        return (
-            f"No method finds what stands out in the {count(images, 'image')} tried, so {title} is only a start. "
-            "Mark what you mean with strokes, or choose a method yourself."
-        )
-    if (ranking[0].get("quality") or 0) < WEAK:
-        return (
-            f"{title} is the best of {count(tried, 'recipe')}, tried on {images} of your images, but none suits them "
-            "well. Check the masks below, and try strokes or another method."
-        )
-    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images. Check the masks below."
+    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

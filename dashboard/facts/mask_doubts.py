@@ -1,34 +1,56 @@
-"""What to say of masks that look more like the whole picture or its frame than like objects, and of doubtful masks."""
+"""What to say of the masks of several images: whether to trust them, how much they cover, which are doubtful."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
-from engine.labelling.mask_shapes import MaskShape, doubt_of
-from engine.labelling.quality import GREATEST_AREA, LEAST_AREA
+from engine.labelling.quality import GREATEST_AREA, LEAST_AREA, Quality
+from engine.labelling.verdict import standing, verdict
 
 LEAST_IMAGES = 3
 MOST, LEAST = 0.5, 0.001
 """Shares of the images outside which the mean of the masks of objects seldom is."""
-WHAT_IS_WRONG = {
-    "same": "These masks are nearly the same in every image: look before you trust them.",
-    "border": "These masks cover nearly the whole border of each image: look before you trust them.",
+
+TITLES = {
+    "trust": "You can trust most of these masks.",
+    "look": "Look at the masks before you train on them.",
+    "unclear": "I cannot tell what you mean.",
 }
-ADVICE = (
-    "If they are not what you mean, mark it with strokes, try another method, or leave out what is in every image (a "
-    "frame, black corners, a time stamp) on the Datasets page."
-)
 
 
-def mask_doubt(shapes: Iterable[MaskShape | None]) -> str:
-    """Return why masks of several images are doubtful and what to try next; empty if they are not."""
-    known = [shape for shape in shapes if shape is not None]
-    if not known:
-        return ""
-    doubt = doubt_of(known)
-    area = sum(shape.area for shape in known) / len(known)
-    wrong = WHAT_IS_WRONG[doubt] if doubt else cover_doubt(area, len(known), "train on them")
-    return f"{wrong} {ADVICE}" if wrong else ""
+def mask_verdict(
+    qualities: Sequence[Quality | None], state: dict[str, Any] | None, *, taught: bool = False
+) -> dict[str, Any] | None:
+    """Return the verdict on a recipe as `Verdict.to_json`; None while it is not known.
+
+    Args:
+        qualities: of the masks of the test images; None for those that are not judged yet.
+        state: what the method learned. A method that chose a recipe has reached a verdict on more images.
+        taught: a person has shown what is meant.
+    """
+    if state and "verdict" in state:
+        reached: dict[str, Any] | None = None if "untried" in state else state["verdict"]
+        return reached
+    known = [quality for quality in qualities if quality is not None]
+    if not known or len(known) < len(qualities):
+        return None
+    return verdict(standing(known), taught=taught).to_json()
+
+
+def estimated_score(qualities: Sequence[Quality], state: dict[str, Any] | None) -> float:
+    """Return the estimated score of a recipe in [0, 1] from the qualities of its masks of the test images.
+
+    What a method that chose a recipe doubts, it doubts of all images.
+    """
+    masks = standing(qualities)
+    kept: float = state["verdict"]["kept"] if state and "verdict" in state else masks.kept**2
+    return masks.score * kept
+
+
+def verdict_words(reached: dict[str, Any]) -> str:
+    """Return a verdict in words: what to do, and the reason."""
+    return f"**{TITLES[reached['verdict']]}** {reached['reason']}"
 
 
 def cover_doubt(area: float, images: int, before: str) -> str:

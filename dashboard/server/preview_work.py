@@ -24,7 +24,6 @@ from engine.imaging.metrics import ThresholdCounts
 from engine.labelling import base
 from engine.labelling.base import LabelParams, draw_mask, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.feature_cache import FeatureCache
-from engine.labelling.mask_shapes import MaskShape, mask_shape
 from engine.labelling.quality import Quality, assess
 from engine.prediction.correct_next import doubtful_spot
 from engine.store.base import StoredFile
@@ -82,8 +81,6 @@ class Preview:
     class_counts: tuple[ThresholdCounts, ...] = ()
     doubt: Doubt | None = None
     """Of a method that learns from corrections: where to correct next."""
-    shape: MaskShape | None = None
-    """Of the mask at the threshold 0.5."""
     judged_s: float = 0.0
 
 
@@ -232,9 +229,8 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
         return replace(task.drawn, judged_s=judged_s, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
-    shape = mask_shape(metrics.to_mask(levels, 0.5))
     seconds = drawn_at - started
-    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, shape=shape, judged_s=judged_s)
+    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, judged_s=judged_s)
     if drawn and drawn.classes is not None:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)

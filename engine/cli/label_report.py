@@ -13,11 +13,18 @@ from engine.imaging import metrics
 from engine.labelling.base import find_method
 from engine.labelling.strokes.backbones import weights_of
 
+VERDICTS = {
+    "trust": "Verdict: trust.",
+    "look": "Verdict: look at the masks before you use them.",
+    "unclear": "Verdict: I cannot tell what you mean. Show it with strokes.",
+}
+
 
 def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:
     """Return a mask set as JSON.
 
-    `quality` is the mean estimate without truth, `unclear` how many images have no clear foreground,
+    `quality` is the mean estimate without truth, `unclear` how many images have no clear foreground, `verdict` is
+    "trust", "look" or "unclear" with its `reason` and the number `trust` behind it, None for masks of older versions,
     `spearman` the rank correlation of quality with true Dice, `learned` what the method learned of the dataset.
     """
     summary = recipes.summary(session, label_set.id)
@@ -36,6 +43,9 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
         "images": summary.images,
         "quality": summary.quality,
         "unclear": summary.unclear,
+        "verdict": job.result.get("verdict"),
+        "reason": job.result.get("reason"),
+        "trust": job.result.get("trust"),
         "scored_against_truth": summary.scored,
         "dice": summary.dice,
         "iou": summary.iou,
@@ -57,6 +67,8 @@ def label_sentences(result: dict[str, Any]) -> str:
         lines.append(
             f"Estimated quality (no truth): {result['quality']:.2f} on average; doubtful masks: {result['unclear']}."
         )
+    if result["verdict"]:
+        lines.append(f"{VERDICTS[result['verdict']]} {result['reason']}")
     if result["dice"] is not None:
         of = "Foreground against" if "classes" in result else "Against"
         lines.append(

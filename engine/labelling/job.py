@@ -1,6 +1,7 @@
 """Job: draw the masks of a mask set with its frozen recipe, and judge each.
 
-Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds"}.
+Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds"}, and of the verdict
+{"verdict", "reason", "trust"}.
 """
 
 from __future__ import annotations
@@ -35,15 +36,19 @@ from engine.labelling.base import (
     look_at,
 )
 from engine.labelling.feature_cache import FeatureCache
-from engine.labelling.quality import assess
+from engine.labelling.mask_shapes import mask_shape
+from engine.labelling.quality import Quality, assess
 from engine.labelling.recipe_key import fit_key, recipe_key
 from engine.labelling.ticks import numbered_classes
+from engine.labelling.verdict import standing, verdict
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.store.disk import NO_SPACE
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 16
+VERDICT_MASKS = 24
+"""On so many masks, evenly spread, the verdict on a mask set rests."""
 LOOKING = "analysing_images"
 DRAWING = "computing_masks"
 
@@ -152,7 +157,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "looked_at": looked_at,
         "copied": sum(task.drawn is not None for task in tasks),
         "seconds": round(time.monotonic() - started, 2),
-    }
+    } | _verdict(context, label_set.id)
 
 
 def _learn(
@@ -240,6 +245,24 @@ def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], don
             rows = []
         if stop and count < len(tasks):
             raise JobStopped({"images": done + count})
+
+
+def _verdict(context: JobContext, label_set_id: str) -> dict[str, Any]:
+    """Return the verdict that the method reached when it chose a recipe, or else that on some of the masks."""
+    with context.reading() as session:
+        label_set = session.get_one(LabelSet, label_set_id)
+        rows = sorted(recipes.labels(session, label_set_id), key=lambda row: row.image_id)
+    reached = (label_set.state or {}).get("verdict")
+    if reached is None:
+        qualities = []
+        for row in rows[:: -(-len(rows) // VERDICT_MASKS) or 1]:
+            levels = codec.decode_png(context.artifacts.read(stored.label_key(label_set_id, row.image_id)))
+            shape = mask_shape(metrics.to_mask(levels, 0.5))
+            if row.quality is not None and row.quality_parts is not None:
+                qualities.append(Quality(row.quality, row.quality_parts, not row.unclear, shape))
+        taught = find_method(label_set.method).learns_from_corrections
+        reached = verdict(standing(qualities), taught=taught).to_json() if qualities else {}
+    return {name: reached[name] for name in ("verdict", "reason", "trust") if name in reached}
 
 
 @contextmanager

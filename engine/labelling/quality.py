@@ -1,6 +1,6 @@
 """An estimate of the quality of a mask from the image alone, without truth.
 
-It has parts, each in [0, 1] and larger for better; the score is their weighted mean.
+It has parts, each in [0, 1] and larger for better; the score is their weighted mean, times the part "figure".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.labelling.base import shrink
 from engine.labelling.cues.features import to_lab
+from engine.labelling.mask_shapes import MaskShape, figure, mask_shape
 from engine.labelling.rivals import rivals
 
 SIDE_PX = 200
@@ -60,6 +61,7 @@ class Quality:
     score: float
     parts: dict[str, float]
     clear: bool
+    shape: MaskShape
 
 
 def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndarray], np.ndarray]) -> Quality:
@@ -71,11 +73,10 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
     small, probability = at_judging_size(image, probability)
     mask = probability >= 0.5
     if _trivial(mask):
-        return Quality(0.0, dict.fromkeys(WEIGHTS, 0.0), clear=False)
+        return Quality(0.0, dict.fromkeys((*WEIGHTS, "figure"), 0.0), clear=False, shape=mask_shape(mask))
     again = redraw(np.ascontiguousarray(small[:, ::-1]))[:, ::-1]
     parts = judge(small, probability, again)
-    score = sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS.values())
-    return Quality(round(score, 4), parts, clear=stands_out(small, mask, parts))
+    return Quality(round(_score(parts), 4), parts, clear=stands_out(small, mask, parts), shape=mask_shape(mask))
 
 
 def appearance(image: np.ndarray, probability: np.ndarray) -> float:
@@ -86,7 +87,12 @@ def appearance(image: np.ndarray, probability: np.ndarray) -> float:
         return 0.0
     parts = judge(small, probability, probability)
     del parts["stability"]
-    return sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS[name] for name in parts)
+    return _score(parts)
+
+
+def _score(parts: dict[str, float]) -> float:
+    weights = {name: WEIGHTS[name] for name in parts if name in WEIGHTS}
+    return parts["figure"] * sum(weight * parts[name] for name, weight in weights.items()) / sum(weights.values())
 
 
 def _trivial(mask: np.ndarray) -> bool:
@@ -123,6 +129,7 @@ def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict
         "shape": shape(mask),
         "confidence": float(np.abs(2 * probability - 1).mean()),
         "area": area(mask),
+        "figure": figure(mask_shape(mask)),
     }
     return {name: round(float(np.clip(value, 0, 1)), 4) for name, value in parts.items()}
 

@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 
 from benchmarks import labels as bench
 from engine.imaging import codec
+from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.quality import Quality
+from tests.support import verdict_kinds
 
 
 def judged(score: float, dice: float, *, clear: bool = True) -> bench.Judged:
-    return bench.Judged(Quality(score, {"edges": score, "area": 1.0}, clear), dice, precision=dice / 2)
+    shape = MaskShape(area=0.1, contact=0.0, grid=bytes(128))
+    return bench.Judged(Quality(score, {"edges": score, "area": 1.0}, clear, shape), dice, precision=dice / 2)
 
 
 def test_correlations_and_what_dropping_the_worst_fifth_gains() -> None:
@@ -67,3 +70,23 @@ def test_a_folder_with_nothing_to_rank_is_refused(folder: Path) -> None:
         path.unlink()
     with pytest.raises(SystemExit, match="no pair of images"):
         bench.quality(folder, "threshold")
+
+
+def test_a_verdict_is_right_by_the_dice_and_its_limits_are_checked_on_other_sets() -> None:
+    rows = [
+        {"trust": trust, "wanted": wanted}
+        for trust, wanted in ((0.9, "trust"), (0.7, "trust"), (0.55, "look"), (0.3, "unclear"), (0.1, "unclear"))
+    ]
+    trusted, unclear = bench._best_limits(rows)
+    assert 0.55 < trusted < 0.7
+    assert 0.3 < unclear < 0.55
+    assert bench._best_limits([])[0] > 0
+
+
+def test_the_twelve_drawn_kinds_have_images_with_truth_that_depend_on_the_index_alone() -> None:
+    assert len(verdict_kinds.DOABLE) == len(verdict_kinds.HOPELESS) == 6
+    for kind in verdict_kinds.KINDS.values():
+        image, truth = kind(3)
+        assert (image == kind(3)[0]).all()
+        assert image.shape == (*truth.shape, 3)
+        assert 0 < truth.mean() < 0.5

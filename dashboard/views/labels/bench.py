@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -13,12 +14,11 @@ from streamlit.errors import StreamlitAPIException
 from dashboard.access import rights
 from dashboard.facts import recipes
 from dashboard.facts.auto_choice import auto_choice
-from dashboard.facts.mask_doubts import mask_doubt
+from dashboard.facts.mask_doubts import mask_verdict
 from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
 from dashboard.server.previews import PREVIEW_PX
-from dashboard.ui.status import doubt
 from dashboard.views.labels import recipe_column as column
 from dashboard.views.labels.facts import HOW_STROKES_WORK, SEED, Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -27,6 +27,7 @@ from dashboard.views.labels.recipe_column import Settings, State
 from dashboard.views.labels.recipe_slots import (
     WEIGHTS_SHOWN,
     add_slot,
+    load_recipe,
     open_slots,
     remove_slot,
     slots_changed,
@@ -34,6 +35,7 @@ from dashboard.views.labels.recipe_slots import (
 )
 from dashboard.views.labels.saved_recipes import save_recipe
 from dashboard.views.labels.stroke_dialog import open_test_image
+from dashboard.views.labels.verdict_line import show_verdict
 from db import submissions
 from db.datasets import InUse
 from db.names import NameTaken
@@ -232,8 +234,16 @@ def _draw(
         if not fitted.final:
             drawn.unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, st.empty(), limit_px=limit_px, judged=False)
-        doubt(mask_doubt(preview.shape for preview in previews))
-    outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
+        show_verdict(
+            mask_verdict(
+                [preview.quality for preview in previews if not preview.error],
+                state,
+                taught=find_method(recipe.method).learns_from_corrections,
+            ),
+            key=f"labels-{slot}-verdict",
+            show_strokes=partial(load_recipe, slot),
+        )
+    outcome = column.outcome_of(place, recipe, state, previews, settings, limit_px)
     with places.masks:
         clicked, drawn.shown[slot] = column.show_masks(
             place, slot, recipe, state, previews, outcome, settings, TILE_PX[slots]

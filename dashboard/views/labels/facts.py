@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
 from dashboard.facts.labelling_time import MaskTime, labelling_seconds, seconds_per_image
+from dashboard.facts.mask_doubts import estimated_score
 from dashboard.server.previews import Preview, Source
 from db import corrections, datasets
 from db.models import Dataset, Image
@@ -21,7 +22,6 @@ from engine.imaging.corrections import LEFT_OUT
 from engine.imaging.left_out import LeftOut
 from engine.labelling.base import LabelParams, find_method, fit_sample
 from engine.labelling.feature_cache import FeatureCache
-from engine.labelling.methods.auto import merit
 from engine.labelling.ticks import numbered_classes
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
@@ -224,6 +224,7 @@ def outcome(
     threshold: float,
     limit_px: int | None,
     cores: int,
+    state: dict[str, Any] | None = None,
 ) -> Outcome:
     """Return the scores of a recipe on the test images, and its cost for the whole dataset.
 
@@ -232,6 +233,7 @@ def outcome(
         threshold: of the masks, in [0, 1].
         limit_px: the longest side of the previews; None is the recipe's own.
         cores: the number of images that the job labels at a time.
+        state: what the method learned.
     """
     at = metrics.threshold_index(threshold)
     curves = [preview.counts for preview in previews]
@@ -244,12 +246,13 @@ def outcome(
         if not preview.error
     ]
     failed = zip(place.probe, previews, strict=True)
+    judged = [preview.quality for preview in previews if preview.quality is not None]
     return Outcome(
         dice=_mean([value for value in image_dice if value is not None]),
         iou=_mean(image_iou),
         scored=len(image_iou),
         image_dice=image_dice,
-        quality=_mean([merit(preview.quality) for preview in previews if preview.quality is not None]),
+        quality=estimated_score(judged, state) if judged else None,
         image_quality=image_quality,
         unclear=tuple(preview.quality is not None and not preview.quality.clear for preview in previews),
         seconds_per_image=seconds_per_image(times),

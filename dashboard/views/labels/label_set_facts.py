@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,8 +24,9 @@ class LabelSetCard:
 
     `images` counts the masks that are kept, `dropped` those left out of training, `unclear` images without clear
     foreground; excluded images are in none of them. Quality is the mask plausibility in [0, 1]; None where it was not
-    computed. `choice` is the choice of the automatic method. `imported` masks have no recipe: `changes` says from where
-    they are. `classes` are those that the masks tell apart.
+    computed. `choice` is the choice of the automatic method, `verdict` that of the job, None for masks of older
+    versions. `imported` masks have no recipe: `changes` says from where they are. `classes` are those that the masks
+    tell apart.
     """
 
     id: str
@@ -40,6 +42,7 @@ class LabelSetCard:
     unclear: int
     dropped: int
     choice: AutoChoice | None
+    verdict: dict[str, Any] | None
     created_at: datetime
     runs: tuple[str, ...]
     job: JobView | None
@@ -68,6 +71,7 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
     dataset = session.get_one(Dataset, label_set.dataset_id)
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set.id).order_by(Run.created_at))
     recipe, title, changes = describe_stored(label_set.method, label_set.params)
+    job = jobs.find(session, label_set.job_id)
     weights = weights_of(label_set.params, label_set.state or {})
     changes += f", with {weights}" if weights else ""
     return LabelSetCard(
@@ -77,9 +81,10 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
         method_title=title,
         changes=changes,
         choice=auto_choice(label_set.state),
+        verdict=job.result if job is not None and "verdict" in job.result else None,
         created_at=label_set.created_at,
         runs=tuple(runs),
-        job=job_view(jobs.find(session, label_set.job_id), now, lost_after_s),
+        job=job_view(job, now, lost_after_s),
         imported=label_set.method == recipes.IMPORTED,
         classes=mask_classes(label_set.classes, dataset.classes),
         **scores,

@@ -22,6 +22,7 @@ from dashboard.ui.status import badge_text, doubt
 from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
+from dashboard.views.labels.verdict_line import show_verdict
 from db import recipes
 from db.columns import utc_now
 from db.names import NameTaken
@@ -74,7 +75,10 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
             chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
             st.caption(f":material/auto_awesome: {chosen}", help=escaped(card.choice.details) or None)
         if card.can_train:
-            doubt(cover_doubt(card.area or 0.0, card.images, "train on them"))
+            if card.verdict is not None:
+                show_verdict(card.verdict, key=f"verdict-{card.id}", show_strokes=partial(_edit, load))
+            else:
+                doubt(cover_doubt(card.area or 0.0, card.images, "train on them"))
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
@@ -90,7 +94,9 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
     ]
     if card.classes.names:
         words.append("classes " + ", ".join(map(escaped, card.classes.names[1:])))
-    if card.quality is not None:
+    if card.verdict is not None:
+        words.append(f"estimated score **{card.verdict['trust']:.2f}**")
+    elif card.quality is not None:
         words.append(f"mask plausibility **{card.quality:.3f}**")
     if card.dice is not None:
         of = "Foreground " if card.classes.names else ""

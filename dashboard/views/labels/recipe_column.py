@@ -206,6 +206,27 @@ def _ranking(choice: AutoChoice, slot: str) -> None:
                 on_click=open_beside,
                 args=(slot, recipe),
             )
+    if choice.settings:
+        with st.expander("Settings that were tried", icon=":material/table_rows:"):
+            st.caption("The best recipes again, with other values of their main parameters, first on few images.")
+            st.dataframe(
+                [
+                    {
+                        "Recipe": each.recipe,
+                        "Setting": each.setting,
+                        "Score": each.score,
+                        "Before": each.before,
+                        "Images": each.images,
+                        "Taken": each.taken,
+                    }
+                    for each in choice.settings
+                ],
+                hide_index=True,
+                column_config={
+                    "Score": st.column_config.NumberColumn(format="%.2f", help="Estimated score with this setting."),
+                    "Before": st.column_config.NumberColumn(format="%.2f", help="Of the recipe on the same images."),
+                },
+            )
 
 
 def draw_previews(
@@ -241,7 +262,7 @@ def draw_previews(
 
 
 def outcome_of(
-    place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings, limit_px: int | None
+    place: Workplace, recipe: Recipe, state: State, previews: list[Preview], settings: Settings, limit_px: int | None
 ) -> Outcome:
     """Return a recipe's scores and cost; `limit_px` is that of the previews."""
     outcome = labels.outcome(
@@ -251,6 +272,7 @@ def outcome_of(
         threshold=settings.threshold,
         limit_px=limit_px,
         cores=os.cpu_count() or 1,
+        state=state,
     )
     if find_method(recipe.method).caches_features:  # measured with features that were there already
         outcome = replace(outcome, seconds_per_image=None, whole_dataset_s=None)
@@ -345,7 +367,7 @@ def _ticks_of(slot: str, recipe: Recipe, state: State) -> Ticks | None:
 def _badge(preview: Preview, unclear: bool) -> str:
     if preview.error:
         return "failed"
-    return doubtful_mask(preview.shape.area) if unclear and preview.shape else ""
+    return doubtful_mask(preview.quality.shape.area) if unclear and preview.quality else ""
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:

@@ -9,37 +9,23 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from engine.core.parameters import number, parse
-from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
-from engine.labelling.quality import Quality, assess
-
-LOOK_SIDE_PX = 256
-"""Candidates are tried at this longest side: the ranking is the same as at full size, in a third of the time."""
+from engine.labelling.base import LabelParams, Method, find_method, fit_state, look_at, shrink
+from engine.labelling.mask_shapes import agreement, ramp
+from engine.labelling.quality import Quality
+from engine.labelling.recipe_search import Candidate, Tried, judge, rank, tune
+from engine.labelling.verdict import AGREE, EXPONENTS, FLOOR, merit, verdict
 
 THIN_LOOK_SIDE_PX = 512
 """For thin objects, which would vanish at LOOK_SIDE_PX."""
 
 LEARNER_IMAGES = 8
 """Most images on which a recipe with a `fit` step is tried: that happens in `fit`, on one core."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A recipe to try, at `look_side_px`.
-
-    An empty `title` stands for the method's title. `handicap` is subtracted from its quality.
-    """
-
-    method: str
-    params: dict[str, Any] = field(default_factory=dict)
-    title: str = ""
-    look_side_px: int = LOOK_SIDE_PX
-    handicap: float = 0.0
 
 
 CANDIDATES = (
@@ -63,15 +49,10 @@ and 0.88). Outlines of clusters are rough. On photographs the quality of the las
 ecssd, k-means has 0.74 for a Dice of 0.47, saliency 0.81 for 0.73).
 """
 
-EXPONENTS = {"edges": 2.0, "border": 1.0, "colour": 1.0, "stability": 1.0, "shape": 0.5}
-"""The weight of each part between recipes, in a geometric mean, so that a mask fails if one part fails.
-
-Between masks of one recipe the weights differ (quality.WEIGHTS): a threshold always agrees with its colours and its
-mirror image, whatever it separates, so edges and border are more informative here.
+MAIN_OBJECT = ("saliency", "dataset_clusters", "normalised_cut", "felzenszwalb")
+"""Methods that look for main objects and usually agree where there are some: on photographs saliency with the next one
+by a kappa of .6. Thresholds and lines find other things, so they say nothing of each other.
 """
-
-FLOOR = 0.05
-"""Lower limit of a part, so that one image cannot outweigh all others."""
 
 WEAK = 0.4
 """Below this quality the explanation says that no method suits the images well."""
@@ -97,10 +78,22 @@ class Look:
     A recipe with a `fit` step has no quality yet, but the data that it extracted (`seen`).
     """
 
-    small: np.ndarray
-    """uint8 RGB, LOOK_SIDE_PX at its longest."""
+    image: np.ndarray
+    """uint8 RGB, THIN_LOOK_SIDE_PX at its longest."""
     qualities: tuple[Quality | None, ...]
     seen: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with the quality of its mask by the number of the image, by how much its images are easier than all,
+    and its state, if any.
+    """
+
+    candidate: Candidate
+    qualities: dict[int, Quality]
+    ease: float
+    state: dict[str, Any] | None
 
 
 def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Look:
@@ -113,26 +106,7 @@ def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Loo
         fits = method.fit is not None
         qualities.append(None if fits else judge(shrink(image, candidate.look_side_px), candidate, seed))
         seen.append(look_at(method, image, parse(method.params, candidate.params), seed) if fits else None)
-    return Look(shrink(image, LOOK_SIDE_PX), tuple(qualities), tuple(seen))
-
-
-def judge(small: np.ndarray, candidate: Candidate, seed: int, state: dict[str, Any] | None = None) -> Quality:
-    """Return the quality of a recipe's mask of a uint8 RGB image (H, W, 3)."""
-    method = find_method(candidate.method)
-    params = parse(method.params, candidate.params)
-
-    def redraw(view: np.ndarray) -> np.ndarray:
-        return draw(method, view, params, seed, state)
-
-    return assess(small, redraw(small), redraw)
-
-
-def merit(quality: Quality) -> float:
-    """Return the quality of a mask for comparison with other recipes, in [0, 1]; 0 without a clear foreground."""
-    if not quality.clear:
-        return 0.0
-    total = sum(power * math.log(max(quality.parts[name], FLOOR)) for name, power in EXPONENTS.items())
-    return math.exp(total / sum(EXPONENTS.values()))
+    return Look(shrink(image, THIN_LOOK_SIDE_PX), tuple(qualities), tuple(seen))
 
 
 def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -140,23 +114,30 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
 
     Keys: `method`, `params` and `state` of the chosen recipe; `sentence`, why it was chosen; `ranking`, every
     candidate with `method`, `params`, `title`, `quality`, `parts`, `clear` of `images`, and `sentence`, best first;
-    `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground.
+    `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground;
+    `verdict`, see `Verdict.to_json`; `tuning`, the other settings that were tried, see `tune`.
     """
     seed = int(rng.integers(2**31))
-    results: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+    judged: list[Judged] = []
     for index, candidate in enumerate(CANDIDATES):
-        qualities = [quality for each in looks if (quality := each.qualities[index]) is not None]
+        qualities = {at: quality for at, each in enumerate(looks) if (quality := each.qualities[index]) is not None}
         state, ease = None, 0.0
         if not qualities:
-            tried = looks[:: math.ceil(len(looks) / LEARNER_IMAGES)]
+            step = math.ceil(len(looks) / LEARNER_IMAGES)
             method = find_method(candidate.method)
             seen = [each.seen[index] for each in looks]
             state = fit_state(method, seen, parse(method.params, candidate.params), seed)
-            qualities = [judge(each.small, candidate, seed, state) for each in tried]
-            ease = usual_merit(tried) - usual_merit(looks)
-        results.append((rank(candidate, qualities, ease), state))
-    results.sort(key=lambda result: -result[0]["quality"])
-    return result([entry for entry, _ in results], results[0][1], len(looks))
+            for at in range(0, len(looks), step):
+                view = shrink(looks[at].image, candidate.look_side_px)
+                qualities[at] = judge(view, candidate, seed, state)
+            ease = usual_merit(looks[::step]) - usual_merit(looks)
+        judged.append(Judged(candidate, qualities, ease, state))
+    tried = [
+        rank(each.candidate, list(each.qualities.values()), each.ease, each.state, agreed(each, judged))
+        for each in judged
+    ]
+    tried, tuning = tune(tried, [each.image for each in looks], seed)
+    return result(tried, len(looks)) | {"tuning": tuning}
 
 
 def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -165,48 +146,47 @@ def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -
     `untried` is the number of other candidates.
     """
     tried = [
-        rank(candidate, qualities, 0.0)
+        rank(candidate, qualities)
         for index, candidate in enumerate(CANDIDATES)
         if (qualities := [quality for each in looks if (quality := each.qualities[index]) is not None])
     ]
-    ranking = sorted(tried, key=lambda entry: -entry["quality"])
-    return result(ranking, None, len(looks)) | {"untried": len(CANDIDATES) - len(ranking)}
+    return result(tried, len(looks)) | {"untried": len(CANDIDATES) - len(tried)}
 
 
-def result(ranking: Sequence[dict[str, Any]], state: dict[str, Any] | None, images: int) -> dict[str, Any]:
-    """Return the choice of the first of a ranking, with its state; see `fit`."""
-    best = ranking[0]
+def agreed(one: Judged, judged: Sequence[Judged]) -> float:
+    """Return how far another recipe for main objects agrees with a recipe for these, in [0, 1]; 1 for other recipes."""
+    if one.candidate.method not in MAIN_OBJECT:
+        return 1.0
+    found = []
+    for other in judged:
+        both = sorted(one.qualities.keys() & other.qualities.keys())
+        if other is not one and other.candidate.method in MAIN_OBJECT:
+            masks = ([each.qualities[at].shape for at in both] for each in (one, other))
+            found.append(agreement(*masks))
+    return ramp(max(found), AGREE)
+
+
+def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
+    """Return the choice of the best of what was tried; see `fit`."""
+    best, *_ = ranked = sorted(tried, key=lambda each: -each.entry["quality"])
+    conspicuous = max(tried, key=lambda each: each.standing.merit - each.candidate.handicap)
+    reached = verdict(best.standing, None if conspicuous is best else conspicuous.standing)
+    ranking = [each.entry | {"quality": round(each.entry["quality"] * reached.kept, 4)} for each in ranked]
     return {
-        "method": best["method"],
-        "params": best["params"],
-        "state": state,
+        "method": best.candidate.method,
+        "params": dict(best.candidate.params),
+        "state": best.state,
         "sentence": explain(ranking, images),
-        "ranking": list(ranking),
+        "ranking": ranking,
         "images": images,
-        "clear": best["clear"],
+        "clear": best.standing.clear,
+        "verdict": reached.to_json(),
     }
 
 
 def usual_merit(looks: Sequence[Look]) -> float:
     """Return the mean merit on these images of the recipes that were tried on all images."""
     return statistics.fmean(merit(each) for seen in looks for each in seen.qualities if each is not None)
-
-
-def rank(candidate: Candidate, qualities: Sequence[Quality], ease: float) -> dict[str, Any]:
-    """Return a candidate's entry in the ranking; `ease`: by how much its images are easier than all images."""
-    quality = min(max(statistics.fmean(map(merit, qualities)) - ease - candidate.handicap, 0.0), 1.0)
-    clear = sum(each.clear for each in qualities)
-    parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
-    return {
-        "method": candidate.method,
-        "params": dict(candidate.params),
-        "title": candidate.title or find_method(candidate.method).title,
-        "quality": round(quality, 4),
-        "parts": parts,
-        "clear": clear,
-        "images": len(qualities),
-        "sentence": f"Search score {quality:.2f}; {len(qualities) - clear} of {len(qualities)} masks are doubtful.",
-    }
 
 
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:

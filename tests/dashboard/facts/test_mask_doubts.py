@@ -1,39 +1,37 @@
-"""Masks of a frame, of most of the image or of nearly nothing are not praised."""
+"""Masks of background, of most of the image or of nearly nothing are not praised."""
 
-import numpy as np
 import pytest
 
-from dashboard.facts.mask_doubts import cover_doubt, doubtful_mask, mask_doubt
-from engine.labelling.mask_shapes import mask_shape
+from dashboard.facts.mask_doubts import cover_doubt, doubtful_mask, mask_verdict, verdict_words
+from engine.labelling.mask_shapes import MaskShape
+from engine.labelling.quality import Quality
+from engine.labelling.verdict import EXPONENTS
+
+GOOD = Quality(0.8, dict.fromkeys(EXPONENTS, 0.9), True, MaskShape(area=0.1, contact=0.0, grid=bytes(128)))
+GROUND = Quality(0.8, dict.fromkeys(EXPONENTS, 0.9), True, MaskShape(area=0.8, contact=0.2, grid=bytes(128)))
 
 
-def boxes(*places: tuple[int, int, int, int]) -> list[np.ndarray]:
-    """Return a mask (60, 80) of each rectangle (top, bottom, left, right)."""
-    masks = np.zeros((len(places), 60, 80), bool)
-    for mask, (top, bottom, left, right) in zip(masks, places, strict=True):
-        mask[top:bottom, left:right] = True
-    return list(masks)
+def test_there_is_a_verdict_once_all_masks_are_judged():
+    assert mask_verdict([GOOD, None, GOOD], None) is None
+    assert mask_verdict([], None) is None
+    assert mask_verdict([GOOD] * 3, None)["verdict"] == "trust"
+    assert mask_verdict([GROUND] * 3, {"clusters": []})["verdict"] == "unclear"
+    assert mask_verdict([GROUND] * 3, None, taught=True)["verdict"] == "look"
 
 
-def test_the_same_region_in_every_image_is_named_with_what_to_try_next():
-    frame = mask_shape(boxes((10, 50, 10, 70))[0])
-    same = mask_doubt([frame, frame, None, frame])
-    assert "nearly the same in every image" in same and "strokes" in same
-    assert mask_doubt(map(mask_shape, boxes((5, 20, 5, 30), (5, 20, 45, 70), (35, 55, 20, 60)))) == ""
+def test_the_verdict_of_a_choice_is_that_of_the_choice_and_not_of_a_draft():
+    state = {"verdict": {"verdict": "look", "reason": "Why.", "trust": 0.5}}
+    assert mask_verdict([GOOD, None], state) == state["verdict"]
+    assert mask_verdict([GOOD] * 3, state | {"untried": 2}) is None
+    assert verdict_words(state["verdict"]) == "**Look at the masks before you train on them.** Why."
 
 
-def test_masks_of_most_of_each_image_are_named_with_their_share():
-    most = boxes((0, 50, 5, 80), (10, 60, 0, 70), (0, 45, 0, 76))
-    words = f"The masks cover {np.mean(most):.0%} of the image on average. Check them before you train on them."
-    assert mask_doubt(map(mask_shape, most)).startswith(words)
-    assert cover_doubt(float(np.mean(most)), 3, "train on them") == words
-
-
-def test_masks_of_nearly_nothing_are_named():
+def test_masks_of_most_or_nothing_of_each_image_are_named_with_their_share():
+    words = "The masks cover 72% of the image on average. Check them before you train on them."
+    assert cover_doubt(0.72, 3, "train on them") == words
     assert "less than 0.1% of the image" in cover_doubt(0.0002, 60, "use them")
     assert cover_doubt(0.07, 60, "use them") == ""
     assert cover_doubt(1.0, 2, "use them") == "", "two images say nothing of a method"
-    assert mask_doubt([None, None]) == ""
 
 
 @pytest.mark.parametrize(("area", "words"), [(0.0, "empty mask"), (1.0, "full mask"), (0.3, "doubtful mask")])

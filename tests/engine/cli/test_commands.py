@@ -154,6 +154,8 @@ def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, 
     assert learned["method"] in [entry["method"] for entry in learned["ranking"]]
     assert learned["sentence"] and learned["images"] == 10
     assert 0 < labelled["quality"] <= 1
+    assert labelled["verdict"] in ("trust", "look", "unclear")
+    assert labelled["reason"].endswith(".")
     assert labelled["unclear"] <= 10
     assert labelled["spearman"] is None or -1 <= labelled["spearman"] <= 1
 

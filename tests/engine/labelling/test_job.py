@@ -112,6 +112,17 @@ def test_automatic_stores_its_choice_and_why(installation, one_core):
     assert len(rows_of(installation, label_set)[0]) == 3
 
 
+def test_a_mask_set_has_the_verdict_on_its_masks_or_that_of_the_choice(installation, one_core):
+    dataset = add_discs(installation, 4)
+    _, job = submit(installation, dataset)
+    found = label.run(job, Context(installation))
+    assert (found["verdict"], found["reason"].split(",")[0]) == ("trust", "The masks follow edges and colours")
+    label_set, job = submit(installation, dataset, name="chosen", method="auto")
+    found = label.run(job, Context(installation))
+    reached = stored_set(installation, label_set).state["verdict"]
+    assert (found["verdict"], found["reason"]) == (reached["verdict"], reached["reason"])
+
+
 def test_a_choice_that_was_found_before_is_used_again_for_the_same_images_and_seed(installation, one_core):
     dataset = add_discs(installation, 3)
     first, job = submit(installation, dataset, method="auto")

@@ -11,6 +11,7 @@ from skimage import data
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
+from engine.labelling.mask_shapes import mask_shape
 from engine.labelling.quality import (
     WEIGHTS,
     Quality,
@@ -65,7 +66,7 @@ def test_the_right_mask_is_better_than_any_wrong_one() -> None:
         assert faithful(image, wrong).score < right.score - 0.05, name
     assert right.clear
     assert right.score > 0.9
-    assert set(right.parts) == set(WEIGHTS)
+    assert set(right.parts) == {*WEIGHTS, "figure"}
 
 
 def test_an_empty_or_full_mask_is_worth_nothing_and_not_drawn_again() -> None:
@@ -75,7 +76,9 @@ def test_an_empty_or_full_mask_is_worth_nothing_and_not_drawn_again() -> None:
         raise AssertionError
 
     for probability in (np.zeros(mask.shape, np.float32), np.ones(mask.shape, np.float32)):
-        assert assess(image, probability, never) == Quality(0.0, dict.fromkeys(WEIGHTS, 0.0), clear=False)
+        found = assess(image, probability, never)
+        assert (found.score, found.clear, set(found.parts.values())) == (0.0, False, {0.0})
+        assert found.shape == mask_shape(probability >= 0.5)
 
 
 def test_another_view_is_asked_for_once_mirrored_and_small() -> None:

@@ -13,8 +13,9 @@ from dashboard.views.labels import facts as labels
 from db import datasets, image_care
 from engine.imaging import metrics
 from engine.labelling.base import find_method, fit_sample
-from engine.labelling.methods.auto import EXPONENTS
+from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.quality import Quality
+from engine.labelling.verdict import EXPONENTS
 from tests.support.installation import Installation, add_discs
 
 
@@ -112,13 +113,13 @@ def test_an_image_that_fails_is_named_and_not_counted(installation, session):
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 
-def test_a_recipes_quality_is_the_merit_used_by_automatic_with_zero_for_unclear_images(installation, session):
+def test_a_recipes_quality_is_the_score_used_by_automatic_with_zero_for_unclear_images(installation, session):
     place = labels.workplace(session, add_discs(installation, truth=False).id)
     drawn = previews(place)
     assert judged(place, drawn).quality is None
-    parts = dict.fromkeys(EXPONENTS, 0.6)
-    drawn[0] = replace(drawn[0], quality=Quality(0.8, parts, clear=True))
-    drawn[1] = replace(drawn[1], quality=Quality(0.2, parts, clear=False))
+    parts, shape = dict.fromkeys(EXPONENTS, 0.6), MaskShape(area=0.1, contact=0.0, grid=bytes(128))
+    drawn[0] = replace(drawn[0], quality=Quality(0.8, parts, clear=True, shape=shape))
+    drawn[1] = replace(drawn[1], quality=Quality(0.2, parts, clear=False, shape=shape))
     found = judged(place, drawn)
     assert found.quality == pytest.approx(0.3)
     assert found.image_quality[:3] == (0.8, 0.2, None)

@@ -272,13 +272,23 @@ def test_the_masks_shown_are_those_that_the_job_computes(installation, open_page
     assert mask in shown[-6:]
 
 
-def test_masks_of_a_frame_that_is_in_every_image_are_doubted(installation, open_page):
+def test_masks_of_a_frame_that_is_in_every_image_are_doubted_and_strokes_are_a_click_away(installation, open_page):
     pairs = [disc(radius_px=26, seed=5) for _ in range(6)]
     noise = np.random.default_rng(0)
     views = [(np.clip(image + noise.normal(0, 3, image.shape), 0, 255).astype(np.uint8), None) for image, _ in pairs]
     add_dataset(installation, "frame", views)
     app = open_page(PAGE, a="threshold")
-    assert "nearly the same in every image" in app.warning[0].value
+    [words] = [each.value for each in app.markdown if "I cannot tell what you mean" in each.value]
+    assert "in the same place in every image" in words
+    app.button(key="labels-a-verdict").click().run()
+    assert not app.exception
+    assert app.selectbox(key="labels-a-method").value == "strokes"
+
+
+def test_masks_of_objects_are_trusted(installation, open_page):
+    add_discs(installation)
+    app = open_page(PAGE, a="threshold")
+    assert any("You can trust most of these masks" in each.value for each in app.markdown)
 
 
 def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page, submitted):

@@ -11,11 +11,13 @@ from skimage import data
 
 from engine.imaging import codec
 from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.methods import auto
 from engine.labelling.quality import Quality
 from tests.support.shared_data import SHARED_DATA
 
 METHOD = find_method("auto")
+SHAPE = MaskShape(area=0.1, contact=0.0, grid=bytes(128))
 PARTS = dict.fromkeys(("edges", "border", "colour", "stability", "shape"), 0.5)
 
 
@@ -33,7 +35,7 @@ def look(**parts_by_method: dict[str, float]) -> auto.Look:
     qualities = []
     for candidate in auto.CANDIDATES:
         parts = parts_by_method.get(candidate.method)
-        qualities.append(Quality(0.5, PARTS | (parts or {}), clear=parts is not None))
+        qualities.append(Quality(0.5, PARTS | (parts or {}), clear=parts is not None, shape=SHAPE))
     return auto.Look(np.zeros((1, 1, 3), np.uint8), tuple(qualities), (None,) * len(qualities))
 
 
@@ -137,10 +139,24 @@ def test_a_recipe_that_learns_from_the_dataset_is_given_what_it_learned() -> Non
 
 def test_a_recipe_judged_on_fewer_images_gains_nothing_where_these_are_easier() -> None:
     candidate = auto.Candidate("dataset_clusters")
-    quality = Quality(0.9, dict.fromkeys(PARTS, 0.9), clear=True)
-    plain, easy = auto.rank(candidate, [quality], 0.0), auto.rank(candidate, [quality], 0.1)
+    quality = Quality(0.9, dict.fromkeys(PARTS, 0.9), clear=True, shape=SHAPE)
+    plain, easy = (auto.rank(candidate, [quality], ease).entry for ease in (0.0, 0.1))
     assert plain["quality"] == pytest.approx(0.9)
     assert easy["quality"] == pytest.approx(0.8)
+
+
+def test_a_recipe_for_main_objects_is_doubted_where_the_others_find_something_else() -> None:
+    one, other, third = (bytes([0] * start + [255] * 20 + [0] * (108 - start)) for start in (0, 40, 80))
+
+    def judged(method: str, grid: bytes) -> auto.Judged:
+        shape = MaskShape(area=0.1, contact=0.0, grid=grid)
+        return auto.Judged(auto.Candidate(method), {0: Quality(0.5, PARTS, clear=True, shape=shape)}, 0.0, None)
+
+    saliency, same, different = judged("saliency", one), judged("felzenszwalb", one), judged("felzenszwalb", other)
+    cut, lines = judged("normalised_cut", third), judged("lines", other)
+    assert auto.agreed(saliency, [saliency, same, cut]) == 1
+    assert auto.agreed(saliency, [saliency, different, cut]) == 0
+    assert auto.agreed(lines, [saliency, different, lines]) == 1, "lines find other things anyway"
 
 
 def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
