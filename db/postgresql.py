@@ -6,7 +6,6 @@ share it need not agree on theirs.
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,23 +19,13 @@ FRESH_S = 600
 """A connection older than that is opened anew, which also compares the clocks again."""
 
 
-class NoDriver(ImportError):
-    """psycopg is not installed. The message is a sentence that says how to install it."""
-
-
 def is_postgresql(url: URL) -> bool:
     """Whether a URL names PostgreSQL; "postgres" is what some providers write."""
     return url.drivername.partition("+")[0] in ("postgresql", "postgres")
 
 
 def open_postgresql(url: URL, wait_ms: int) -> Engine:
-    """Return an engine whose transactions wait at most `wait_ms` milliseconds to write.
-
-    Raises:
-        NoDriver: psycopg is not installed.
-    """
-    if importlib.util.find_spec("psycopg") is None:
-        raise NoDriver("PostgreSQL needs psycopg: pip install 'maskloom[postgresql]'.")
+    """Return an engine whose transactions wait at most `wait_ms` milliseconds to write. psycopg must be installed."""
     bind = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_recycle=FRESH_S)
 
     def begin(connection: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import CursorResult, Engine, UpdateBase, create_engine, event, make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.actors import MACHINE, Actor, Role
@@ -19,6 +20,9 @@ from db.schema import MIGRATIONS, known_revisions, revision_of
 BUSY_TIMEOUT_MS = 30_000
 IDS_AT_ONCE = 500
 """Ids in one statement: databases limit how many values it may have."""
+
+
+URLS = "It begins with sqlite:/// or postgresql://, such as postgresql://user:password@host/name."
 
 
 class DatabaseRefused(Exception):
@@ -36,11 +40,19 @@ def open_database(url: str) -> Engine:
     """Return an engine for `url`; a SQLite file's folder is created if missing.
 
     Raises:
-        DatabaseRefused: the folder cannot be created.
+        DatabaseRefused: the URL names no database that can be used, or the folder cannot be created.
     """
-    parsed, file = make_url(url), sqlite_file(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseRefused(f"DATABASE_URL is none: {url.rpartition('@')[2]!r}. {URLS}") from None
     if is_postgresql(parsed):
+        if importlib.util.find_spec("psycopg") is None:
+            raise DatabaseRefused("PostgreSQL needs psycopg: pip install 'maskloom[postgresql]'.")
         return open_postgresql(parsed, BUSY_TIMEOUT_MS)
+    if parsed.get_backend_name() != "sqlite":
+        raise DatabaseRefused(f"Maskloom cannot use {parsed.get_backend_name()!r} as its database. {URLS}")
+    file = sqlite_file(url)
     if file:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

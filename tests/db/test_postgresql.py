@@ -10,7 +10,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from db import columns
-from db.postgresql import NoDriver, _compare_clocks, open_postgresql
+from db.postgresql import _compare_clocks, open_postgresql
+from db.session import Database, DatabaseRefused
 from engine.work.worker import explain
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -52,5 +53,17 @@ def test_times_go_by_the_clock_of_the_database(database, monkeypatch, ahead_s, h
 
 def test_a_missing_driver_is_a_sentence(database, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(NoDriver, match=r"pip install 'maskloom\[postgresql\]'"):
-        open_postgresql(make_url("postgres://host/name"), 50)
+    with pytest.raises(DatabaseRefused, match=r"pip install 'maskloom\[postgresql\]'"):
+        Database("postgres://host/name")
+
+
+@pytest.mark.parametrize(("url", "reason"), [("mysql://host/name", "cannot use 'mysql'"), ("name", "is none: 'name'")])
+def test_other_addresses_are_refused_with_a_sentence(database, url, reason):
+    with pytest.raises(DatabaseRefused, match=reason):
+        Database(url)
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_the_database(database):
+    gone = Database("postgresql://nobody:wrong@127.0.0.1:9/name")
+    with pytest.raises(OperationalError, match=r"127\.0\.0\.1"):
+        gone.revision()
