@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -53,13 +54,13 @@ class RequestLog:
     The query is left out: it may hold what nobody else should read.
     """
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, app: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._clock = app, clock
         self._logged_at, self._more = -1.0, 0
 
     def _refused(self, what: str, status: int) -> None:
         """Log a refused request, at most one a second: everybody can send those, and old lines make room for new."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._logged_at < 1:
             self._more += 1
             return

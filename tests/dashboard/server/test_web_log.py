@@ -1,5 +1,6 @@
 """What the web process logs: real requests to a real server, and pages that raise."""
 
+import itertools
 import json
 import logging
 
@@ -37,7 +38,8 @@ def logged(dashboard):
 
 def test_requests_that_were_refused_or_failed_are_logged_without_query_or_token(dashboard, logged, monkeypatch):
     routes = [*ROUTES, Route("/broken", broken), Route("/fine", lambda request: PlainTextResponse("fine"))]
-    app = Starlette(routes=routes, middleware=[Middleware(web_log.RequestLog)])
+    seconds = itertools.count().__next__
+    app = Starlette(routes=routes, middleware=[Middleware(web_log.RequestLog, clock=seconds)])
     monkeypatch.setattr(serving_module, "Starlette", lambda routes: app)
     token = "ab" * 16
     with serving() as served:
@@ -54,6 +56,18 @@ def test_requests_that_were_refused_or_failed_are_logged_without_query_or_token(
     assert "hunter2" not in json.dumps(found) and token not in json.dumps(found)
     assert not any("/fine" in text for _, text in told)
     assert any("ZeroDivisionError" in entry.get("trace", "") for entry in found)
+
+
+def test_refused_requests_are_logged_once_a_second(dashboard, logged, monkeypatch):
+    now = [0.0]
+    app = Starlette(routes=ROUTES, middleware=[Middleware(web_log.RequestLog, clock=lambda: now[0])])
+    monkeypatch.setattr(serving_module, "Starlette", lambda routes: app)
+    with serving() as served:
+        for now[0] in (0.0, 0.4, 0.8, 1.2):
+            assert served.ask(f"/files/preview/{'0' * 32}").status == 404
+    lines = [entry["text"] for entry in logged() if entry["event"] == "request_refused"]
+    path = f"GET /files/preview/{'0' * 32} was answered with 404."
+    assert lines == [path, f"{path} 2 more were refused since the line before."]
 
 
 def test_a_page_that_raises_is_logged_with_its_trace(logged):
