@@ -110,7 +110,7 @@ class Limited(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # now a WebSocket
             self._disarm()
         elif not self.waits:
             self._arm(BODY_S)

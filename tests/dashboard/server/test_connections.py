@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 import uvicorn
+from websockets.sync.client import connect
 
 from dashboard.server import connections
 
@@ -35,16 +36,16 @@ def test_other_sockets_are_left_alone():
         assert not no_delay(idle)
 
 
+async def yes(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
+    await send({"type": "http.response.body", "body": b"yes"})
+
+
 @contextmanager
-def limited(most: int):
-    """Serve an app that answers nothing but "yes", with at most so many connections; yield its port."""
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
-        await send({"type": "http.response.body", "body": b"yes"})
-
+def limited(most: int, app=yes, ws="none"):
+    """Serve an app with at most so many connections; yield its port."""
     http = partial(connections.Limited, most=most)
-    config = uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan="off", http=http, timeout_keep_alive=60)
+    config = uvicorn.Config(app, port=0, log_level="error", ws=ws, lifespan="off", http=http, timeout_keep_alive=60)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -53,6 +54,25 @@ def limited(most: int):
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join()
+
+
+def test_a_web_socket_has_no_time_limit(monkeypatch):
+    made = []
+    real = connections.Limited.connection_made
+    monkeypatch.setattr(
+        connections.Limited, "connection_made", lambda self, transport: (made.append(self), real(self, transport))
+    )
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+        await receive()
+
+    with limited(20, app, ws="auto") as port, connect(f"ws://127.0.0.1:{port}") as opened:
+        opened.send("still there?")
+        assert opened.recv() == "still there?"
+        assert [each._timer for each in made] == [None]
 
 
 def open_ones(held: list[socket.socket]) -> list[bool]:
