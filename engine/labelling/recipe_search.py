@@ -39,7 +39,7 @@ STAGES = 3, 6, 12
 LEAST_GAIN = 0.03
 """The estimated score by which a setting must be better than the recipe's own; smaller gains are chance."""
 
-LEAST_LEAD = 0.1
+LEAST_LEAD = 0.05
 """And by which a tuned recipe must be better than the best one as it was, to take its place: the best of many numbers
 is too high. On cracks a threshold came first by 0.02 with half of the Dice."""
 
