@@ -37,7 +37,7 @@ def test_every_row_is_moved_and_numbers_go_on_after_them(installation, empty):
     assert rows_of(empty) == rows_of(installation.database)
     with empty.writing() as session:
         audit.record(session, "renamed", "dataset", "x", "another note")
-    with pytest.raises(CannotMove, match="not empty: it has rows in 'datasets'"):
+    with pytest.raises(CannotMove, match="not empty: it has rows in 'audit'"):
         move_rows(installation.database, empty)
 
 
