@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
@@ -18,15 +16,10 @@ class CannotMove(ValueError):
     """The rows cannot be moved. The message is a sentence that says why."""
 
 
-def move_rows(
-    source: Database, target: Database, progress: Callable[[str, int], None] = lambda table, rows: None
-) -> int:
+def move_rows(source: Database, target: Database) -> int:
     """Copy every row of `source` into an empty `target`, all or none; return how many there are. The source stays.
 
     Both are migrated to this code's version first.
-
-    Args:
-        progress: called with the name of a table and the number of its rows that are copied.
 
     Raises:
         CannotMove: the target has rows, a job of the source is running, or they are the same database.
@@ -49,7 +42,6 @@ def move_rows(
             for part in rows.mappings().partitions(ROWS_AT_ONCE):
                 new.execute(table.insert(), [dict(row) for row in part])
                 copied += len(part)
-                progress(table.name, copied)
             if copied:
                 _continue_counting(new, table)
             total += copied

@@ -24,5 +24,7 @@ def migrate(
     finally:
         old.close()
         new.close()
-    shown = f"Copied {rows:,} rows. Start Maskloom with DATABASE_URL={target!r} from now on, on the same DATA_ROOT."
+    shown = (
+        f"Copied {rows:,} rows. From now on start Maskloom on the same DATA_ROOT with the new address as DATABASE_URL."
+    )
     print_result({"rows": rows}, as_json, shown)

@@ -1,4 +1,4 @@
-"""Masks that are background or the same everywhere are told from objects by their shapes."""
+"""Masks that are background or the same everywhere are distinguished from objects by their shapes."""
 
 import numpy as np
 import pytest
