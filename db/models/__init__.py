@@ -4,7 +4,7 @@ from db.models.datasets import Correction, Dataset, Image, ImportEntry, LeftOutR
 from db.models.masks import Label, LabelSet, SavedRecipe
 from db.models.people import AuditEntry, EndedLogin, Person
 from db.models.runs import Measurement, Metric, Prediction, PredictionSet, Round, Run, RunImage
-from db.models.work import Job, JobKind, JobStatus
+from db.models.work import Job, JobKind, JobStatus, Worker, WorkerKind, WorkerState
 
 __all__ = [
     "AuditEntry",
@@ -29,4 +29,7 @@ __all__ = [
     "Run",
     "RunImage",
     "SavedRecipe",
+    "Worker",
+    "WorkerKind",
+    "WorkerState",
 ]
