@@ -16,7 +16,6 @@ from db.workers import Needs
 from engine.core import machine
 from tests.support.installation import add_discs
 
-
 NONE = Needs()
 
 
