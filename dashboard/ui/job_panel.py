@@ -20,6 +20,8 @@ from dashboard.ui.bug_report import bug_report
 from db import jobs
 from db.columns import utc_now
 from db.models import JobStatus
+from db.workers import Needs
+from engine.work.registration import taken_here
 
 POLL_S = 1.0
 
@@ -105,4 +107,5 @@ def retry_job(job_id: str) -> None:
             jobs.requeue_lost(session, utc_now(), resources.settings().lost_after_s, job_id)
         else:
             jobs.requeue(session, job_id)
-    resources.launcher().submit(job_id)
+    if job is None or taken_here(resources.settings(), Needs.of(job)):
+        resources.launcher().submit(job_id)

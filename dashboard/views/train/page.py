@@ -23,6 +23,7 @@ from db.workers import Needs
 from engine import VERSION
 from engine.core.run_config import PRESETS, RunConfig, flattened
 from engine.network import pretrained
+from engine.work.registration import taken_here
 
 FOLD, EPOCHS = "advanced", "training.epochs"
 PREVIEW_IMAGES = 3
@@ -228,7 +229,7 @@ def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, confi
     except (NameTaken, NotReady) as error:
         st.error(wording.escaped(str(error)), icon=":material/error:")
         return
-    if job is not None:
+    if job is not None and taken_here(settings(), needs):
         launcher().submit(job.id)
     st.session_state.pop("train-name", None)
     st.switch_page("views/runs/page.py", query_params={"run": run.id})
