@@ -219,8 +219,8 @@ def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, confi
     """Store the run, start its job and open it, or show why not. Pressed twice, it opens the run of the first time."""
     try:
         with database().writing() as session:
-            settings = facts.resolved(config, teacher).model_dump(mode="json")
-            run, job = run_at_work(session, dataset_id, teacher.label_set_id, settings), None
+            wanted = facts.resolved(config, teacher).model_dump(mode="json")
+            run, job = run_at_work(session, dataset_id, teacher.label_set_id, wanted), None
             if run is None:
                 run, job = submissions.submit_train(
                     session, dataset_id, teacher.label_set_id, name, preset, config.model_dump(), VERSION
