@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, func, select, update
+from sqlalchemy import ColumnElement, Row, Update, func, select, true, update
 from sqlalchemy.orm import Session
 
-from db import audit
+from db import audit, workers
 from db.columns import utc_now
-from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run
+from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run, Worker, WorkerKind, WorkerState
 from db.session import changed_rows
 
 WORKED_ON: dict[str, type[Run] | type[LabelSet] | type[Dataset]] = {
@@ -21,6 +21,8 @@ WORKED_ON: dict[str, type[Run] | type[LabelSet] | type[Dataset]] = {
     "dataset": Dataset,
 }
 """What a job's payload may name, the narrowest first."""
+AUTOMATIC_ATTEMPTS = 3
+"""How often a job of a joined worker is begun before a person has to resume it."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,21 @@ class Progress:
 
 
 def submit(session: Session, kind: str, payload: dict[str, Any]) -> Job:
-    """Add a queued job. Start a worker for it after the transaction has ended."""
-    job = Job(kind=kind, payload=payload)
+    """Add a queued job. Start a worker for it after the transaction has ended.
+
+    One that reads a folder or a zip of this machine is not for workers of others.
+    """
+    local = (payload.get("source") or {}).get("kind") in ("folder", "zip")
+    job = Job(kind=kind, payload=payload, needs_local=local)
     session.add(job)
     session.flush()
     return job
+
+
+def require(job: Job, needs: workers.Needs) -> None:
+    """Let a job that was just submitted wait for a worker that offers what it needs."""
+    job.needs_gpu, job.needs_memory_mb, job.needs_tag = needs.gpu, needs.memory_mb, needs.tag
+    job.needs_local = job.needs_local or needs.local
 
 
 def find(session: Session, job_id: str | None) -> Job | None:
@@ -53,16 +65,30 @@ def find(session: Session, job_id: str | None) -> Job | None:
 
 
 def claim(
-    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[str] | None = None
+    session: Session,
+    worker: str,
+    max_running: int,
+    lost_after_s: float,
+    kinds: Collection[str] | None = None,
+    by: Worker | None = None,
 ) -> Job | None:
-    """Take the oldest queued job of `kinds` (None is all) for `worker`, or return None if there is none.
+    """Take the oldest queued job of `kinds` (None is all) for the process `worker`, or return None if there is none.
 
-    Nothing is claimed while `max_running` live jobs of any kind run.
+    Nothing is claimed while `max_running` live jobs of any kind run on this machine; for a joined worker, while it runs
+    as many as it has slots, or once it is to stop or has fallen silent. None takes a job whose needs it does not meet.
+
+    Args:
+        by: the registered worker in whose name it is claimed.
     """
     now = utc_now()
-    if running(session, now, lost_after_s) >= max_running:
+    if by is not None and by.kind == WorkerKind.JOINED:
+        known = session.get(Worker, by.id)
+        if known is None or known.state != WorkerState.ACTIVE or workers.is_silent(known, now, lost_after_s):
+            return None
+        max_running = known.slots
+    if running(session, now, lost_after_s, by) >= max_running:
         return None
-    oldest = select(Job.id).where(*_queued(kinds))
+    oldest = select(Job.id).where(*_queued(kinds), _fits(session, now, lost_after_s, by))
     job_id = session.scalar(oldest.order_by(Job.created_at, Job.id).limit(1))
     if job_id is None:
         return None
@@ -73,6 +99,7 @@ def claim(
         .values(
             status=JobStatus.RUNNING,
             worker=worker,
+            worker_id=by.id if by is not None else None,
             attempt=Job.attempt + 1,
             started_at=now,
             finished_at=None,
@@ -86,10 +113,27 @@ def claim(
     return session.get(Job, job_id, populate_existing=True)
 
 
-def running(session: Session, now: datetime, lost_after_s: float) -> int:
-    """Return how many jobs run whose worker is not lost."""
-    silent = _silent(now, lost_after_s)
-    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent)) or 0
+def claimable(session: Session, now: datetime, lost_after_s: float, kinds: Collection[str], by: Worker) -> int:
+    """Return how many queued jobs of `kinds` a worker could take now, if it has free slots for them."""
+    wanted = (*_queued(kinds), _fits(session, now, lost_after_s, by))
+    return session.scalar(select(func.count()).where(*wanted)) or 0
+
+
+def _fits(session: Session, now: datetime, lost_after_s: float, by: Worker | None) -> ColumnElement[bool]:
+    """The condition that a worker, None is any, offers what a job needs beside the jobs that run there."""
+    if by is None:
+        return true()
+    needed = session.scalar(select(func.sum(Job.needs_memory_mb)).where(*_live(now, lost_after_s, by)))
+    return workers.Capacity.of(by).condition(needed or 0)
+
+
+def running(session: Session, now: datetime, lost_after_s: float, by: Worker | None = None) -> int:
+    """Return how many jobs run, whose worker is not lost, in the slots of a worker: None is one of this machine."""
+    return session.scalar(select(func.count()).where(*_live(now, lost_after_s, by))) or 0
+
+
+def _live(now: datetime, lost_after_s: float, by: Worker | None) -> tuple[ColumnElement[bool], ...]:
+    return Job.status == JobStatus.RUNNING, ~_silent(now, lost_after_s), workers.sharing_slots(by)
 
 
 def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
@@ -98,9 +142,12 @@ def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
 
-def queued(session: Session, kinds: Collection[str] | None = None) -> int:
-    """Return how many jobs of `kinds` wait; None is all."""
-    return session.scalar(select(func.count()).where(*_queued(kinds))) or 0
+def queued(session: Session, kinds: Collection[str] | None = None, capacity: workers.Capacity | None = None) -> int:
+    """Return how many jobs of `kinds` wait that a worker with this capacity can take; None is all."""
+    wanted = _queued(kinds)
+    if capacity is not None:
+        wanted.append(capacity.condition())
+    return session.scalar(select(func.count()).where(*wanted)) or 0
 
 
 def _queued(kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -113,8 +160,12 @@ def uses_run(job: Job, run_ids: Collection[str]) -> bool:
     return not {payload.get("run"), payload.get("start"), *payload.get("also", [])}.isdisjoint(run_ids)
 
 
+def _own(job_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    return Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING
+
+
 def _mine(job_id: str, attempt: int) -> Update:
-    return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
+    return update(Job).where(*_own(job_id, attempt))
 
 
 def heartbeat(session: Session, job_id: str, attempt: int, progress: Progress | None = None) -> None:
@@ -131,15 +182,13 @@ class TakenOver(Exception):
 
 def refuse_if_taken_over(session: Session, job_id: str, attempt: int) -> None:
     """Raise `TakenOver` unless a job runs and this is its attempt. In a transaction that writes, it stays so."""
-    mine = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
-    if session.scalar(mine) is None:
+    if session.scalar(select(Job.id).where(*_own(job_id, attempt))) is None:
         raise TakenOver(f"Job {job_id} was given to another worker, or was ended.")
 
 
 def should_stop(session: Session, job_id: str, attempt: int) -> bool:
     """Whether a stop was requested, or the job is no longer this worker's."""
-    mine = (Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
-    asked = session.scalar(select(Job.stop_requested).where(*mine))
+    asked = session.scalar(select(Job.stop_requested).where(*_own(job_id, attempt)))
     return asked is None or asked
 
 
@@ -156,6 +205,11 @@ def finish(
     if result is not None:
         values["result"] = result
     return changed_rows(session, _mine(job_id, attempt).values(**values)) == 1
+
+
+def hand_back(session: Session, job_id: str, attempt: int) -> bool:
+    """Requeue a running job, for another worker to resume. False if it is not its own any more, or is to stop."""
+    return _requeue(session, *_own(job_id, attempt), Job.stop_requested.is_(False)) == 1
 
 
 def request_stop(session: Session, job_id: str) -> None:
@@ -176,12 +230,18 @@ def requeue(session: Session, job_id: str) -> bool:
     return requeued
 
 
-def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: str | None = None) -> int:
-    """Requeue running jobs whose worker has been silent too long. Returns how many.
+def requeue_lost(
+    session: Session,
+    now: datetime,
+    lost_after_s: float,
+    job_id: str | None = None,
+    only: Collection[ColumnElement[bool]] = (),
+) -> int:
+    """Requeue running jobs whose worker has been silent too long, those that meet `only`. Returns how many.
 
     A lost job whose stop was requested ends as stopped instead.
     """
-    lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s)]
+    lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s), *only]
     if job_id is not None:
         lost.append(Job.id == job_id)
     session.execute(
@@ -194,6 +254,14 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
     if job_id is not None and requeued:
         _record(session, "resumed", job_id)
     return requeued
+
+
+def requeue_lost_of_joined(session: Session, now: datetime, lost_after_s: float) -> int:
+    """Requeue lost jobs of joined workers, as a machine can be gone for good. Returns how many.
+
+    A job that was lost `AUTOMATIC_ATTEMPTS` times may be what brings machines down: it waits for a person.
+    """
+    return requeue_lost(session, now, lost_after_s, only=(workers.of_joined(), Job.attempt < AUTOMATIC_ATTEMPTS))
 
 
 def _record(session: Session, action: str, job_id: str) -> None:
@@ -224,9 +292,15 @@ def is_lost(job: Job | Row[Any], now: datetime, lost_after_s: float) -> bool:
     return now - job.heartbeat_at > reach or job.heartbeat_at - now > abs(reach)
 
 
-def waiting_without_worker(session: Session, now: datetime, lost_after_s: float, max_running: int) -> bool:
-    """Whether queued jobs wait although fewer than `max_running` live ones run: a worker should be started."""
-    return queued(session) > 0 and running(session, now, lost_after_s) < max_running
+def waiting_without_worker(
+    session: Session,
+    now: datetime,
+    lost_after_s: float,
+    max_running: int,
+    capacity: workers.Capacity | None = None,
+) -> bool:
+    """Whether jobs that this machine can take wait although fewer than `max_running` live ones run on it."""
+    return queued(session, None, capacity) > 0 and running(session, now, lost_after_s) < max_running
 
 
 def measurements(session: Session, dataset_id: str, what: str, limit: int = 200) -> list[Job]:

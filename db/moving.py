@@ -6,7 +6,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from db.columns import Base
-from db.models import Job, JobStatus
+from db.models import Job, JobStatus, Worker
 from db.session import Database
 
 ROWS_AT_ONCE = 1000
@@ -19,7 +19,8 @@ class CannotMove(ValueError):
 def move_rows(source: Database, target: Database) -> int:
     """Copy every row of `source` into an empty `target`, all or none; return how many there are. The source stays.
 
-    Both are migrated to this code's version first.
+    Workers are not moved: those that still run have the old database open. Both databases are migrated to this code's
+    version first.
 
     Raises:
         CannotMove: the target has rows, a job of the source is running, or they are the same database.
@@ -28,7 +29,7 @@ def move_rows(source: Database, target: Database) -> int:
         raise CannotMove("Both addresses name the same database.")
     source.migrate()
     target.migrate()
-    tables = Base.metadata.sorted_tables
+    tables = [table for table in Base.metadata.sorted_tables if table.name != Worker.__tablename__]
     total = 0
     with source.reading() as old, target.writing() as new:
         if old.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING)):

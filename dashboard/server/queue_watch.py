@@ -13,11 +13,12 @@ import anyio
 
 from dashboard.access import identity
 from dashboard.server import connections, resources, web_log
-from db import jobs, warm
+from db import jobs, warm, workers
 from db.actors import APP
 from db.columns import utc_now
 from db.models import JobStatus
 from engine.care.leftovers import UPLOADS_KEPT_S, uploads_by_age
+from engine.work.registration import capacity_here
 
 INTERVAL_S = 10.0
 
@@ -44,6 +45,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
 def _prepare() -> None:
     web_log.begin()
+    resources.register_app()
     dismiss_warm_worker()  # it may run the code of an older app
     remove_old_uploads()
 
@@ -74,19 +76,27 @@ async def _watch() -> None:
 
 
 def look_after_queue(with_lost: bool) -> bool:
-    """Start a worker if queued jobs wait and fewer than MAX_WORKERS run. Returns whether one was started.
+    """Start a worker if jobs wait that this machine can take and fewer than MAX_WORKERS run on it.
+
+    Returns whether one was started.
 
     Args:
-        with_lost: also put jobs whose worker has fallen silent back into the queue.
+        with_lost: also put jobs whose worker has fallen silent back into the queue; those of joined workers always are.
     """
     current, database, now = resources.settings(), resources.database(), utc_now()
-    if with_lost:
+    with database.reading() as session:
+        of_joined = bool(workers.joined(session, now))
+    if with_lost or of_joined:
+        requeue = jobs.requeue_lost if with_lost else jobs.requeue_lost_of_joined
         with database.writing() as session:
-            requeued = jobs.requeue_lost(session, now, current.lost_after_s)
+            requeued = requeue(session, now, current.lost_after_s)
         if requeued:
             log.warning("%d lost job(s) put back into the queue.", requeued)
+    capacity = capacity_here(current)
     with database.reading() as session:
-        waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers)
+        waiting = capacity is not None and jobs.waiting_without_worker(
+            session, now, current.lost_after_s, current.max_workers, capacity
+        )
         queued = [job.id for job in jobs.active(session) if job.status == JobStatus.QUEUED] if waiting else []
     if queued:
         resources.launcher().submit(queued[0])

@@ -5,6 +5,8 @@ All of it is made once per process. `st.cache_resource` keeps it across reloads 
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
@@ -17,10 +19,12 @@ from dashboard.server.byte_cache import ByteCache
 from dashboard.server.correction_queues import CorrectionQueues
 from dashboard.server.previews import PreviewPool
 from dashboard.server.staging import Arrival, Staging
+from db import workers
 from db.columns import new_id, utc_now
 from db.inventory import Inventory
 from db.session import Database, DatabaseRefused
-from engine.care.belonging import NotTogether, open_together, renew_mark
+from engine import VERSION
+from engine.care.belonging import NotTogether, open_together, remember_start, renew_mark
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings
 from engine.store import keys as stored
@@ -95,6 +99,13 @@ def reason_not_to_open() -> str | None:
 def remember_installation() -> None:
     """Renew what the files keep of their database (see `engine.care.belonging`)."""
     renew_mark(Inventory(database()), artifacts(), utc_now())
+
+
+def register_app() -> None:
+    """Store in the database and with the files that this app opened both, for workers that join."""
+    with database().writing() as session:
+        start = workers.register_app(session, socket.gethostname(), os.getpid(), VERSION)
+    remember_start(artifacts(), start)
 
 
 def artifacts() -> Store:

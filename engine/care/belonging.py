@@ -80,3 +80,18 @@ def _mark(files: Store) -> dict[str, Any] | None:
         mark = json.loads(files.read(stored.mark_key()))
         return mark if isinstance(mark, dict) and isinstance(mark.get("line"), int) else None
     return None
+
+
+def remember_start(files: Store, start: str) -> None:
+    """Store the id that the database has of the app's start: by it workers that join know that this is its folder."""
+    try:
+        files.write(stored.app_key(), json.dumps({"start": start}).encode())
+    except OSError as error:
+        log.warning("No worker can join: the app's start could not be stored: %s.", error.strerror or error)
+
+
+def start_of(files: Store) -> str:
+    """Return the id of the app's last start that these files have; "" if they have none."""
+    with contextlib.suppress(MissingFile, ValueError, KeyError, TypeError):
+        return str(json.loads(files.read(stored.app_key()))["start"])
+    return ""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.orm import Session
 
-from db import corrections, datasets, recipes, runs, submissions
+from db import corrections, datasets, jobs, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.columns import utc_now
 from db.inventory import Inventory
@@ -22,6 +22,7 @@ from engine import VERSION
 from engine.care.belonging import open_together
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
+from engine.cli.needs_option import Where, needs_from
 from engine.cli.reading_options import Channels, Pages
 from engine.cli.run_report import against, class_names, run_result, validation
 from engine.core.filenames import safe_stems
@@ -141,10 +142,12 @@ def label(
     ] = None,
     name: Name = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    needs: Where = None,
     as_json: AsJson = False,
 ):
     """Compute a pseudo-label mask for every image of a dataset, and estimate the quality of each without truth."""
     method, params = _chosen_recipe(method, recipe, from_assignments(param or []))
+    needed = needs_from(needs)
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
@@ -157,6 +160,7 @@ def label(
             seed,
             VERSION,
         )
+        jobs.require(job, needed)
     job = installation.finish(job.id, as_json)
     with installation.database.reading() as session:
         label_set = session.get_one(LabelSet, label_set.id)
@@ -211,10 +215,12 @@ def train(
     ] = False,
     param: Assignments = None,
     name: Name = None,
+    needs: Where = None,
     as_json: AsJson = False,
 ):
     """Train a U-Net on a mask set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
+    needed = needs_from(needs)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
     installation = Installation()
     preset = preset or default_preset(installation.files)
@@ -232,6 +238,7 @@ def train(
             config.model_dump(mode="json"),
             VERSION,
         )
+        jobs.require(job, needed)
     with installation.database.reading() as session, suppress(JobFailed):  # the job says why it has nothing to learn
         images, _ = teachable(session, run, datasets.images(session, row.id))
         for note in concerns(session, installation.files, run, images, config):

@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from db import jobs
+from db import jobs, workers
 from db.columns import utc_now
 from db.models import Job, JobStatus
 from db.session import Database
@@ -16,6 +16,7 @@ from engine.core.settings import Settings
 from engine.work.launchers import launcher
 from engine.work.launchers.base import Launcher
 from engine.work.progress_words import progress_words
+from engine.work.registration import capacity_here, taken_here
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
@@ -27,7 +28,14 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
     `quiet` shows no bar. A job whose worker died is requeued and gets another.
     """
     starter = launcher(current)
-    starter.submit(job_id)
+    console = Console(file=sys.stderr)
+    with database.reading() as session:
+        needs = workers.Needs.of(session.get_one(Job, job_id))
+        why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
+    if why:
+        console.print(why)
+    if taken_here(current, needs):
+        starter.submit(job_id)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -35,7 +43,6 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(file=sys.stderr)
     with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("Waiting for a worker", total=None)
         looked_at = time.monotonic()
@@ -59,9 +66,9 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
 
 
 def _look_after_workers(database: Database, current: Settings, starter: Launcher, job_id: str) -> None:
-    now = utc_now()
+    now, offered = utc_now(), capacity_here(current)
     with database.writing() as session:
         jobs.requeue_lost(session, now, current.lost_after_s)
-        waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers)
+        waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers, offered)
     if waiting:
         starter.submit(job_id)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import importlib.util
+import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -13,6 +17,7 @@ BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
 
 GROUP = Path("/sys/fs/cgroup")
 STATUS = Path("/proc/self/status")
+DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 def multiplies_bfloat16(flags: Path = CPU_FLAGS) -> bool:
@@ -24,6 +29,37 @@ def multiplies_bfloat16(flags: Path = CPU_FLAGS) -> bool:
 def total_memory_bytes() -> int:
     """Return the memory of this machine in bytes."""
     return int(psutil.virtual_memory().total)
+
+
+def usable_memory_bytes(group: Path = GROUP) -> int:
+    """Return the memory of this machine in bytes, or the limit of a container (cgroup v2) where that is lower."""
+    limit = group / "memory.max"
+    text = limit.read_text().strip() if limit.exists() else ""
+    return min(total_memory_bytes(), int(text)) if text.isdecimal() else total_memory_bytes()
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def gpus(driver: Path = DRIVER) -> tuple[str, ...]:
+    """Return the names of the NVIDIA GPUs of this machine, () where TensorFlow could use none.
+
+    That is where CUDA_VISIBLE_DEVICES hides them, or where CUDA's libraries are not installed (`tensorflow[and-cuda]`).
+    """
+    found = [path.read_text() for path in sorted(driver.glob("*/information"))]
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
+    if not found or hidden or not _has_cuda():
+        return ()
+    lines = [line for text in found for line in text.splitlines() if line.startswith("Model:")]
+    return tuple(line.partition(":")[2].strip() for line in lines)
+
+
+def _has_cuda() -> bool:
+    packaged = importlib.util.find_spec("nvidia") and importlib.util.find_spec("nvidia.cudnn")
+    return bool(packaged or ctypes.util.find_library("cudnn"))
 
 
 def free_memory_bytes(group: Path = GROUP) -> int:

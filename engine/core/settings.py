@@ -39,7 +39,12 @@ class Settings(BaseSettings):
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
     launcher: str = Field("local", description="How workers are started.")
-    max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
+    max_workers: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Jobs that run at the same time on this machine; 0 leaves all to joined ones.",
+    )
     heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two heartbeats of a worker.")
     lost_after_s: float = Field(60.0, ge=1, description="Seconds without a heartbeat until a job counts as lost.")
     warm_worker_s: float = Field(

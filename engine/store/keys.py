@@ -337,6 +337,11 @@ def mark_key() -> str:
     return "installation.json"
 
 
+def app_key() -> str:
+    """The id of the app's last start, which the database has as well: by it a joined worker knows its folder."""
+    return "app.json"
+
+
 def upload_folder(token: str) -> str:
     """The files of one upload from the browser, until they are imported."""
     return f"{UPLOADS}/{checked_id(token)}"

@@ -7,7 +7,6 @@ warm job, it keeps that for WARM_WORKER_S seconds more, for predictions only.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -15,16 +14,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import psutil
 from sqlalchemy.orm import Session
 
-from db import jobs, warm
+from db import jobs, warm, workers
 from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import Job, JobKind, JobStatus, Run
+from db.models import Job, JobKind, JobStatus, Run, Worker, WorkerKind
 from db.session import Database
 from engine.care.belonging import open_together
 from engine.core import logs
@@ -32,11 +31,13 @@ from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.store.disk import NO_SPACE
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
+from engine.work.failures import explain, lost_database
+from engine.work.joining import refuse_strangers
 from engine.work.memory_watch import MemoryWatch, child_processes
+from engine.work.registration import new_worker
 from engine.work.registry import job_types
 
 POLL_S = 0.5
@@ -50,8 +51,9 @@ log = logging.getLogger("maskloom.worker")
 class WorkerContext:
     """The context of a running job (the contract is `engine.work.context.JobContext`)."""
 
-    def __init__(self, database: Database, job: Job, current: Settings) -> None:
+    def __init__(self, database: Database, job: Job, current: Settings, by: Worker | None = None) -> None:
         self.artifacts: Store = LocalStore(current.data_root)
+        self._by, self.handing_back = by, False
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
@@ -89,11 +91,17 @@ class WorkerContext:
                     self._write(latest)
                     beat_at = time.monotonic()
                 with self._database.reading() as session:
-                    if jobs.should_stop(session, self._job_id, self._attempt):
+                    self.handing_back = self._is_to_hand_back(session)
+                    if self.handing_back or jobs.should_stop(session, self._job_id, self._attempt):
                         self._stop.set()
             except Exception:
                 # A database that is busy or gone for a moment is no reason to end hours of work; the next beat tries.
                 log.exception("Could not reach the database.")
+
+    def _is_to_hand_back(self, session: Session) -> bool:
+        if self._by is None or self._by.kind != WorkerKind.JOINED:
+            return False
+        return workers.is_stopping(session, self._by.id)
 
     def _watch_memory(self) -> None:
         verdict = self.memory.check(time.monotonic())
@@ -118,6 +126,8 @@ class WorkerContext:
     def _write(self, latest: jobs.Progress | None) -> None:
         with self._database.writing() as session:
             jobs.heartbeat(session, self._job_id, self._attempt, latest)
+            if self._by is not None and self._by.kind == WorkerKind.LOCAL:
+                workers.beat(session, self._by)
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -130,60 +140,6 @@ class WorkerContext:
             self._thread.join()
             with contextlib.suppress(Exception):  # a missing last progress is no reason to fail a finished job
                 self._write(self._latest)
-
-
-def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
-    """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
-    causes = list(_causes(error))
-    if any(map(_is_full_disk, causes)):
-        return (
-            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
-            "finished is kept."
-        )
-    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or _sqlstate(cause) == "55P03" for cause in causes):
-        return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
-    if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
-        return _out_of_memory(config)
-    if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
-        return str(error)  # our own errors are sentences for people
-    what = str(error).partition("\n")[0].rstrip(".")[:300]  # the SQL follows on further lines
-    return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return True
-    # TensorFlow and SQLite report it in their own ways; a quota is an I/O error for SQLite
-    return (
-        os.strerror(errno.ENOSPC) in str(error)
-        or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
-        or _sqlstate(error) == "53100"
-    )
-
-
-def _sqlite_says(error: BaseException, *names: str) -> bool:
-    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
-
-
-def _sqlstate(error: BaseException) -> str:
-    """Return PostgreSQL's code of an error, "" for errors of others."""
-    return str(getattr(error, "sqlstate", None) or "")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that led to it: closing a file that could not be written raises one more."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _out_of_memory(config: Mapping[str, Any] | None) -> str:
-    if config is None:
-        return "Memory ran out. End other programs that need much of it, then retry: what was finished is kept."
-    return (
-        "Memory ran out. What was finished is kept. End other programs that need much memory and retry, or duplicate "
-        f"the run with {memory_advice(config)}."
-    )
 
 
 @contextlib.contextmanager
@@ -217,10 +173,13 @@ def _flush() -> None:
             stream.flush()
 
 
-def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
-    """Run one claimed job to its end and store how it ended. Does not raise when the job fails."""
-    context = WorkerContext(database, job, current)
-    status, error, result = JobStatus.FINISHED, None, None
+def run_job(database: Database, job: Job, current: Settings, by: Worker | None = None) -> JobStatus:
+    """Run one claimed job to its end and store how it ended. Does not raise when the job fails.
+
+    A joined worker that is to stop hands the job back, and so does any whose connection to the database was lost.
+    """
+    context = WorkerContext(database, job, current, by)
+    status, error, result, hand_back = JobStatus.FINISHED, None, None, False
     log_key = stored.job_log_key(job.id)
     with logs.about(job.id), context.artifacts.workspace(log_key) as path, _output_to(path):
         log.info("Attempt %d of %s job %s.", job.attempt, job.kind, job.id, extra={"event": "job_started"})
@@ -229,9 +188,10 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
                 _refuse_full_disk(context.artifacts, current)
                 result = job_types()[job.kind].run(job, context)
         except JobStopped as stopped:
-            status, result = JobStatus.STOPPED, stopped.result
+            status, result, hand_back = JobStatus.STOPPED, stopped.result, context.handing_back
             if context.memory.sentence:
                 status, error = JobStatus.FAILED, f"{context.memory.sentence} {_lower(job, context)}".strip()
+                hand_back = False
         except jobs.TakenOver as taken:
             log.warning("%s", taken)
             status = JobStatus.STOPPED
@@ -239,8 +199,9 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
             log.exception("The job failed.", extra={"event": "job_failed"})
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
             result = {"final": True} if isinstance(failure, CannotSucceed) else None
+            hand_back = lost_database(failure) and job.attempt < jobs.AUTOMATIC_ATTEMPTS
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
-    if not _store_end(database, job, status, error, result):
+    if not _store_end(database, job, status, error, result, hand_back):
         log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
         context.artifacts.delete(log_key)  # its row is deleted soon, and no person started it
@@ -248,9 +209,16 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
 
 
 def _store_end(
-    database: Database, job: Job, status: JobStatus, error: str | None, result: dict[str, Any] | None
+    database: Database,
+    job: Job,
+    status: JobStatus,
+    error: str | None,
+    result: dict[str, Any] | None,
+    hand_back: bool,
 ) -> bool:
-    """Store how a job ended, retrying while the disk is full or the database busy. False if another worker has it.
+    """Store how a job ended, or requeue it to hand it back; retry while the disk is full or the database busy.
+
+    Returns False if another worker has it.
 
     Without this, a job that has finished or failed would be shown as lost.
     """
@@ -258,6 +226,8 @@ def _store_end(
     while True:
         try:
             with database.writing() as session:
+                if hand_back and jobs.hand_back(session, job.id, job.attempt):
+                    return True
                 return jobs.finish(session, job.id, job.attempt, status, error, result)
         except Exception:
             if time.monotonic() > give_up:
@@ -295,20 +265,41 @@ def _quick_kinds() -> set[str]:
     return {kind for kind, job in job_types().items() if job.quick}
 
 
-def work(database: Database, current: Settings) -> list[str]:
-    """Claim and run jobs until there is none to claim. Returns the kinds of those that were run."""
+def work(database: Database, current: Settings, by: Worker | None = None) -> list[str]:
+    """Claim and run jobs until there is none to claim. Returns the kinds of those that were run.
+
+    Args:
+        by: the worker in whose name; None is one of this process, registered for as long as this takes.
+    """
+    worker = by or new_worker(WorkerKind.LOCAL)
     done: list[str] = []
-    while (job := _claim(database, current, set(job_types()))) is not None:
-        if not job_types()[job.kind].quick:
-            kept_networks.forget()
-        run_job(database, job, current)
-        done.append(job.kind)
+    try:
+        while (job := _claim(database, current, kinds_of(worker), worker)) is not None:
+            if not job_types()[job.kind].quick:
+                kept_networks.forget()
+            run_job(database, job, current, worker)
+            done.append(job.kind)
+    finally:
+        if by is None:
+            _leave(database, worker)
     return done
 
 
-def _claim(database: Database, current: Settings, kinds: Collection[str]) -> Job | None:
+def kinds_of(worker: Worker) -> set[str]:
+    """Return the kinds of job that a worker runs: networks are kept in memory beside the app alone."""
+    return set(job_types()) - ({JobKind.WARM} if worker.kind == WorkerKind.JOINED else set())
+
+
+def _claim(database: Database, current: Settings, kinds: Collection[str], worker: Worker) -> Job | None:
     with database.writing() as session:
-        return jobs.claim(session, _name(), current.max_workers, current.lost_after_s, kinds)
+        if worker.kind == WorkerKind.LOCAL:  # a joined one has a process that does nothing else
+            workers.beat(session, worker)
+        return jobs.claim(session, _name(), current.max_workers, current.lost_after_s, kinds, worker)
+
+
+def _leave(database: Database, worker: Worker) -> None:
+    with contextlib.suppress(Exception), database.writing() as session:  # the row would be deleted later
+        workers.leave(session, worker.id)
 
 
 def _name() -> str:
@@ -325,8 +316,9 @@ def linger(database: Database, current: Settings) -> int:
         registration_id = warm.register(session, _name(), kept_networks.run_ids())
     if registration_id is None:
         return 0
+    worker = new_worker(WorkerKind.LOCAL)
     ended = threading.Event()
-    renewing = (database, registration_id, ended)
+    renewing = (database, registration_id, worker, ended)
     threading.Thread(target=_renew_registration, args=renewing, name="registration", daemon=True).start()
     quick = _quick_kinds()
     count, until = 0, time.monotonic() + current.warm_worker_s
@@ -334,21 +326,23 @@ def linger(database: Database, current: Settings) -> int:
         while time.monotonic() < until and not ended.wait(WARM_POLL_S):
             with database.reading() as session:  # reading takes no lock, claiming does
                 waiting = jobs.queued(session, quick)
-            if waiting and (job := _claim(database, current, quick)) is not None:
-                run_job(database, job, current)
+            if waiting and (job := _claim(database, current, quick, worker)) is not None:
+                run_job(database, job, current, worker)
                 count, until = count + 1, time.monotonic() + current.warm_worker_s
     finally:
         ended.set()
         with database.writing() as session:
             warm.unregister(session, registration_id)
+            workers.leave(session, worker.id)
     return count
 
 
-def _renew_registration(database: Database, registration_id: str, ended: threading.Event) -> None:
+def _renew_registration(database: Database, registration_id: str, worker: Worker, ended: threading.Event) -> None:
     """Renew the registration until the worker has ended; end the worker if its registration was deleted."""
     while not ended.wait(WARM_BEAT_S):
         try:
             with database.writing() as session:
+                workers.beat(session, worker)
                 if not warm.renew(session, registration_id, kept_networks.run_ids()):
                     ended.set()
         except Exception:
@@ -366,12 +360,24 @@ def main() -> None:
     current = settings()
     logs.configure("worker", current)
     database = Database(current.resolved_database_url)
-    open_together(Inventory(database), LocalStore(current.data_root), database.migrate, utc_now())
-    done = work(database, current)
-    if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
-        signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration
-        linger(database, current)
+    if len(sys.argv) > 1:
+        _work_for(database, current, sys.argv[1])
+    else:
+        open_together(Inventory(database), LocalStore(current.data_root), database.migrate, utc_now())
+        done = work(database, current)
+        if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
+            signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration
+            linger(database, current)
     database.close()
+
+
+def _work_for(database: Database, current: Settings, worker_id: str) -> None:
+    """Work in the name of a joined worker (`engine.work.joining`), which watches the queue and starts this process."""
+    refuse_strangers(database, LocalStore(current.data_root))
+    with database.reading() as session:
+        worker = session.get(Worker, worker_id)
+    if worker is not None:
+        work(database, current, worker)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ print(json.dumps([page.title[0].value, sorted({name.partition(".")[0] for name i
 """
 COMMAND = "dashboard/command.py"
 """The entry point of an installed package: `maskloom app` and the command line in one."""
+WORKERS = ("engine/work/joining.py", "engine/work/registration.py", "engine/work/worker.py")
 BUILDS_NETWORKS = ("engine/network/", "engine/training/")
 LAYERS = (
     {"core"},
@@ -73,7 +74,7 @@ def offenders(chosen: Iterable[str], *targets: str) -> list[str]:
 
 
 def opens_the_database(file: str) -> bool:
-    return file.startswith("engine/cli/") or file == "engine/work/worker.py" or file.endswith(("/job.py", "_job.py"))
+    return file.startswith("engine/cli/") or file in WORKERS or file.endswith(("/job.py", "_job.py"))
 
 
 def layer(package: str) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from db import columns
 from db.postgresql import _compare_clocks, open_postgresql
 from db.session import Database, DatabaseRefused
-from engine.work.worker import explain
+from engine.work.failures import explain
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 

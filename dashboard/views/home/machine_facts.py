@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from db import jobs
 from db.models import JobStatus
 from engine import VERSION
 from engine.care.disk_use import DiskUse
-from engine.core.machine import free_memory_bytes, total_memory_bytes
+from engine.core.machine import cores, free_memory_bytes, total_memory_bytes
 from engine.core.settings import Settings
 
 MB = 1_000_000
@@ -78,7 +77,7 @@ def machine(session: Session, current: Settings, use: DiskUse | None, now: datet
     existing = next(path for path in (current.data_root, *current.data_root.parents) if path.exists())
     disk = shutil.disk_usage(existing)
     return Machine(
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores(),
         memory_bytes=total_memory_bytes(),
         free_memory_bytes=free_memory_bytes(),
         free_bytes=disk.free,

@@ -18,7 +18,9 @@ class LocalLauncher:
         self._settings = settings
 
     def submit(self, job_id: str) -> None:
-        """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
+        """Start a worker, unless MAX_WORKERS is 0. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
+        if not self._settings.max_workers:
+            return
         log = self._settings.data_root / stored.JOBS / stored.WORKERS_LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         apart: dict[str, Any] = {"start_new_session": True}

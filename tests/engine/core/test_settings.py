@@ -29,6 +29,6 @@ def test_relative_places_are_the_same_for_a_worker_in_another_folder(tmp_path, m
 
 
 def test_a_wrong_setting_is_a_sentence_that_names_it(monkeypatch):
-    monkeypatch.setenv("MAX_WORKERS", "0")
-    with pytest.raises(ParameterError, match=r"The 'max_workers' parameter is wrong: .* Got '0'"):
+    monkeypatch.setenv("MAX_WORKERS", "-1")
+    with pytest.raises(ParameterError, match=r"The 'max_workers' parameter is wrong: .* Got '-1'"):
         settings()

@@ -15,8 +15,9 @@ from db.columns import utc_now
 from db.models import Job, JobStatus, PredictionSet
 from engine.imaging import codec
 from engine.store import keys as stored
+from engine.work.failures import explain
 from engine.work.launchers import launcher
-from engine.work.worker import explain, work
+from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.network import add_network
 

@@ -1,0 +1,35 @@
+"""The tables. Portable types only, so that every query also runs on PostgreSQL."""
+
+from db.models.datasets import Correction, Dataset, Image, ImportEntry, LeftOutRegion, Probe
+from db.models.masks import Label, LabelSet, SavedRecipe
+from db.models.people import AuditEntry, EndedLogin, Person
+from db.models.runs import Measurement, Metric, Prediction, PredictionSet, Round, Run, RunImage
+from db.models.work import Job, JobKind, JobStatus, Worker, WorkerKind, WorkerState
+
+__all__ = [
+    "AuditEntry",
+    "Correction",
+    "Dataset",
+    "EndedLogin",
+    "Image",
+    "ImportEntry",
+    "Job",
+    "JobKind",
+    "JobStatus",
+    "Label",
+    "LabelSet",
+    "LeftOutRegion",
+    "Measurement",
+    "Metric",
+    "Person",
+    "Prediction",
+    "PredictionSet",
+    "Probe",
+    "Round",
+    "Run",
+    "RunImage",
+    "SavedRecipe",
+    "Worker",
+    "WorkerKind",
+    "WorkerState",
+]
