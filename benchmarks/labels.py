@@ -100,7 +100,8 @@ def scores(
         learned_s = time.process_time() - began
         row = mean_scores(method, chosen, pairs(folder, part, foreground), state, seed)
         if state and "sentence" in state:
-            note(f"{name} chose {state['method']} {state['params']}: {state['sentence']}")
+            reached = state["verdict"]["verdict"]
+            note(f"{name} chose {state['method']} {state['params']}, {reached}: {state['sentence']}")
         rows.append({"method": name, **row, "learning_cpu_s": learned_s})
     return rows
 

@@ -211,7 +211,8 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
     plain = [each for each in in_order if each.candidate.method != DEEP.method]
     conspicuous = max(plain, key=lambda each: each.standing.merit - each.candidate.handicap)
     reached = verdict(plain[0].standing, None if conspicuous is plain[0] else conspicuous.standing)
-    ranking = [each.entry | {"quality": round(each.entry["quality"] * reached.kept, 4)} for each in in_order]
+    fall = reached.trust / max(plain[0].standing.plausible, FLOOR)
+    ranking = [each.entry | {"quality": round(each.entry["quality"] * fall, 4)} for each in in_order]
     return {
         "method": best.candidate.method,
         "params": dict(best.candidate.params),

@@ -238,6 +238,18 @@ def test_a_recipe_for_main_objects_is_doubted_where_the_others_find_something_el
     assert auto.agreed(lines, [saliency, different, lines]) == 1, "lines find other things anyway"
 
 
+def test_masks_that_cover_most_stay_the_choice_and_the_verdict_doubts_them() -> None:
+    covering = replace(SHAPE, area=0.58)
+    looks = []
+    for _ in range(4):
+        one = look(saliency={"edges": 0.9, "border": 0.9, "colour": 0.9}, threshold={"edges": 0.8})
+        saliency = replace(one.qualities[0], shape=covering)
+        looks.append(replace(one, qualities=(saliency, *one.qualities[1:])))
+    state = fit_state(METHOD, looks, METHOD.params(), 0)
+    assert (state["method"], state["verdict"]["verdict"]) == ("saliency", "unclear")
+    assert state["ranking"][0]["quality"] == pytest.approx(state["verdict"]["trust"], abs=0.001)
+
+
 def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
     poor = dict.fromkeys(PARTS, 0.3)
     sentence = fit_state(METHOD, [look(threshold=poor)], METHOD.params(), 0)["sentence"]
