@@ -104,7 +104,6 @@ def rank(
         "parts": parts,
         "clear": found.clear,
         "images": found.images,
-        "sentence": f"Search score {quality:.2f}; {found.images - found.clear} of {found.images} masks are doubtful.",
     }
     return Tried(candidate, qualities, found, entry, state)
 

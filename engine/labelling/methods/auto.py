@@ -212,7 +212,7 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
     conspicuous = max(plain, key=lambda each: each.standing.merit - each.candidate.handicap)
     reached = verdict(plain[0].standing, None if conspicuous is plain[0] else conspicuous.standing)
     fall = reached.trust / max(plain[0].standing.plausible, FLOOR)
-    ranking = [each.entry | {"quality": round(each.entry["quality"] * fall, 4)} for each in in_order]
+    ranking = [scaled(each.entry, fall) for each in in_order]
     return {
         "method": best.candidate.method,
         "params": dict(best.candidate.params),
@@ -223,6 +223,13 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
         "clear": best.standing.clear,
         "verdict": reached.to_json(),
     }
+
+
+def scaled(entry: dict[str, Any], fall: float) -> dict[str, Any]:
+    """Return an entry of the ranking with its search score times `fall`, and a sentence with it."""
+    quality, unclear = round(entry["quality"] * fall, 4), entry["images"] - entry["clear"]
+    sentence = f"Search score {quality:.2f}; {unclear} of {entry['images']} masks are doubtful."
+    return entry | {"quality": quality, "sentence": sentence}
 
 
 def usual_merit(looks: Sequence[Look]) -> float:

@@ -163,7 +163,7 @@ def test_the_state_tells_what_was_chosen_why_and_what_else_there_is() -> None:
     for entry in state["ranking"]:
         find_method(entry["method"]).params(**entry["params"])
         assert entry["title"]
-        assert entry["sentence"].endswith(".")
+        assert entry["sentence"].startswith(f"Search score {entry['quality']:.2f};")
 
 
 def test_a_mask_that_fails_in_one_thing_loses_to_one_that_is_fair_in_all() -> None:
