@@ -27,9 +27,7 @@ from benchmarks.labels import Pair, mean_scores
 from engine.core.parameters import from_assignments, parse
 from engine.imaging import metrics
 from engine.labelling.base import find_method, fit_sample, fit_state, look_at, shrink
-from engine.labelling.cues.dataset_mixture import Mixture
-from engine.labelling.cues.dataset_pieces import find_pieces
-from engine.labelling.methods.dataset_clusters import DatasetClustersParams
+from engine.labelling.methods.dataset_clusters import DatasetClustersParams, memberships
 
 METHOD = find_method("dataset_clusters")
 app = suite(__doc__)
@@ -69,14 +67,13 @@ class Tables:
 
 def tabulate(images: list[Pair], params: DatasetClustersParams, state: dict[str, Any]) -> tuple[Tables, float]:
     """Return the tables, and the mean Dice of pieces that each go where most of their pixels belong."""
-    mixture = Mixture.from_json(state["mixture"])
     area, inside, truths, pieces_dice = [], [], [], []
     for image, truth in images:
         small = shrink(image, params.longest_side_px)
         share = cv2.resize(truth.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_AREA)
-        pieces = find_pieces(small, params.merging)
-        count = len(mixture.shares)
-        owner = mixture.log_densities(pieces.features).argmax(1)
+        pieces, membership = memberships(small, params, state)
+        count = membership.shape[1]
+        owner = membership.argmax(1)
         within = np.bincount(pieces.labels.ravel(), share.ravel()) / share.size
         area.append(np.bincount(owner, pieces.areas, minlength=count))
         inside.append(np.bincount(owner, within, minlength=count))

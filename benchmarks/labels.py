@@ -33,6 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Folder, Foreground, Params, Part, note, pairs, paths, seconds, suite
 from engine.core.parameters import from_assignments, parse
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import (
     DEFAULT_METHOD,
@@ -80,17 +81,27 @@ def scores(
     foreground: Foreground = 1,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """IoU and Dice of methods, and their time for an image."""
+    """IoU and Dice of methods, and their time for an image.
+
+    Of all methods those are left out that need strokes, or weights where there are none.
+    """
     files, rows = paths(folder, part), []
     for name in names or methods():
         method = find_method(name)
         chosen = parse(method.params, from_assignments(params or []))
         began = time.process_time()
-        state = learn(method, chosen, files, read_image, seed)
+        try:
+            state = learn(method, chosen, files, read_image, seed)
+        except ValueError as error:
+            if names:
+                raise
+            note(f"Without {name}: {error}")
+            continue
         learned_s = time.process_time() - began
         row = mean_scores(method, chosen, pairs(folder, part, foreground), state, seed)
         if state and "sentence" in state:
-            note(f"{name} chose {state['method']} {state['params']}: {state['sentence']}")
+            reached = state["verdict"]["verdict"]
+            note(f"{name} chose {state['method']} {state['params']}, {reached}: {state['sentence']}")
         rows.append({"method": name, **row, "learning_cpu_s": learned_s})
     return rows
 
@@ -164,13 +175,13 @@ def verdicts_(
     drawn: Annotated[bool, typer.Option(help="Also the twelve drawn kinds.")] = True,
     count: Annotated[int, typer.Option(help="Images in a drawn set.")] = verdict_kinds.COUNT,
 ) -> list[dict[str, Any]]:
-    """The verdict of Automatic on sets of images, against the Dice of what it chose.
+    """The verdict of Automatic on sets of images, against the Dice of what it chose, on the images that it tried.
 
     Right are "trust" from a Dice of 0.65, "unclear" below 0.4, and "look" in between. `without` is the verdict with
     those limits that suit the other sets best.
     """
     kinds = verdict_kinds.KINDS if drawn else ()
-    rows = [_verdict(folder.name, list(pairs(folder, part, foreground))) for folder in folders or ()]
+    rows = [_verdict(folder.name, _tried(folder, part, foreground)) for folder in folders or ()]
     rows += [_verdict(kind, list(verdict_kinds.drawn(kind, count))) for kind in kinds]
     for row in rows:
         row["without"] = _named(row["trust"], *_best_limits([each for each in rows if each is not row]))
@@ -182,14 +193,21 @@ def verdicts_(
     return rows
 
 
+def _tried(folder: Path, part: str, foreground: int) -> list[Pair]:
+    """Return the images of a folder that Automatic tries, with their truth."""
+    files = fit_sample(paths(folder, part), find_method("auto"))
+    return [(read_image(file), read_truth(file[1].read_bytes()).values >= foreground) for file in files]
+
+
 def _verdict(name: str, images: Sequence[Pair]) -> dict[str, Any]:
     method = find_method("auto")
     state = learn(method, method.params(), images, lambda pair: pair[0])
     if state is None:
         raise SystemExit("Automatic learned nothing.")
     dice = mean_scores(method, method.params(), images, state)["dice"]
-    wanted = _named(dice, 0.65, 0.4)
-    return {"set": name, "chosen": state["method"], "dice": dice, "wanted": wanted, **state["verdict"]}
+    wanted, reached = _named(dice, 0.65, 0.4), state["verdict"]
+    note(f"{name}: {state['method']} {state['params']}, Dice {dice:.3f}, {reached['verdict']} {reached['trust']:.2f}")
+    return {"set": name, "chosen": state["method"], "dice": dice, "wanted": wanted, **reached}
 
 
 def _named(value: float, trusted: float, unclear: float) -> str:

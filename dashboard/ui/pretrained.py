@@ -26,8 +26,8 @@ FILES = (".h5", ".hdf5", ".keras")
 UPLOAD = "pretrained"
 OFFER = (
     "**Start from pretrained weights?** Fewer masks then teach more: with the same masks of 40 strokes on 105 "
-    "endoscopy images a network reached Dice 0.62 on unseen images with these weights, and 0.37 without. Strokes "
-    "and deep features use them, too.  \n"
+    "endoscopy images a network reached Dice 0.62 on unseen images with these weights, and 0.37 without. Strokes, "
+    "deep features and *Automatic* use them, too.  \n"
     ":small[MobileNetV2, trained on the photographs of ImageNet with labels by people · 9 MB, once, from "
     f"{pretrained.SOURCE} · Apache License 2.0]"
 )
@@ -75,7 +75,7 @@ def pretrained_state(without: str) -> None:
         name = "ImageNet weights" if added.of_imagenet else f"Weights of {escaped(pretrained.short_name(added.file))}"
         st.caption(
             f":material/check_circle: {name} for MobileNetV2 ({size(added.bytes)}), used by trainings with the preset "
-            f"*encoder*, by strokes and by deep features. Their scores say so.{unknown}",
+            f"*encoder*, by strokes, deep features and *Automatic*. What they help names them.{unknown}",
             help=escaped(added.origin),
         )
         return

@@ -67,8 +67,8 @@ def _add(source: str, as_json: bool) -> None:
 
     added = add_pretrained(source, Installation().files)
     sentence = (
-        f"Added {added.origin} ({added.bytes / 1e6:.1f} MB). Strokes and deep features use it from now on, and the "
-        f"preset {pretrained.WITH_WEIGHTS!r} is the default of trainings."
+        f"Added {added.origin} ({added.bytes / 1e6:.1f} MB). Strokes, deep features and Automatic use it from now on, "
+        f"and the preset {pretrained.WITH_WEIGHTS!r} is the default of trainings."
     )
     result = {"key": stored.backbone_key(), "weights": added.file} | asdict(added)
     print_result(result, as_json, sentence)

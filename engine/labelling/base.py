@@ -57,7 +57,8 @@ class Method:
     A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
     argument: uint8 (H, W), see `engine.imaging.corrections`.
 
-    If `look` reads a file beside the image, `look_depends_on(params)` returns a text that changes with it.
+    If `look` reads a file beside the image, `look_depends_on(params)` returns a text that changes with it. A method
+    that `needs_weights` draws nothing without pretrained weights.
 
     `look` and `label` of a method that `caches_features` take a `FeatureCache` or None as last argument.
 
@@ -86,6 +87,7 @@ class Method:
     learns_from_corrections: bool = False
     caches_features: bool = False
     look_depends_on: Callable[..., str] | None = None
+    needs_weights: bool = False
     classes: Callable[[dict[str, Any]], int] | None = None
     clusters: Callable[..., np.ndarray] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None

@@ -26,8 +26,10 @@ def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any
 
 def fit_key(method: str, params: LabelParams, seed: int, content_hashes: Sequence[str], left_out: str = "") -> str:
     """Return 64 hex digits for the state that a method fits to images of these contents, in their order."""
+    depends_on = find_method(method).look_depends_on
+    file = depends_on(params) if depends_on else ""
     code = _code(inspect.getfile(find_method(method).params))
-    parts = [method, values_for(params, "fit"), seed, list(content_hashes), left_out, code]
+    parts = [method, values_for(params, "fit"), seed, list(content_hashes), left_out, file, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

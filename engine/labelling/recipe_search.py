@@ -94,7 +94,7 @@ def rank(
         agreed: how far recipes that usually agree with it do.
     """
     found = standing(qualities, agreed)
-    quality = min(max(found.score - ease - candidate.handicap, 0.0), 1.0)
+    quality = min(max(found.plausible - ease - candidate.handicap, 0.0), 1.0)
     parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
     entry = {
         "method": candidate.method,
@@ -104,7 +104,6 @@ def rank(
         "parts": parts,
         "clear": found.clear,
         "images": found.images,
-        "sentence": f"Search score {quality:.2f}; {found.images - found.clear} of {found.images} masks are doubtful.",
     }
     return Tried(candidate, qualities, found, entry, state)
 
@@ -158,16 +157,16 @@ class Trial:
     def setting(self) -> str:
         return f"{self.name.replace('_', ' ')} {self.value}"
 
-    def before(self, order: Sequence[int]) -> float:
-        """Return the score of the recipe as it was, on the same images."""
-        return standing([self.base.qualities[index] for index in order[: len(self.qualities)]]).score
+    def before(self, order: Sequence[int]) -> Standing:
+        """Return the standing of the recipe as it was, on the same images."""
+        return standing([self.base.qualities[index] for index in order[: len(self.qualities)]])
 
     def gain(self, order: Sequence[int]) -> float:
-        return standing(self.qualities).score - self.before(order)
+        return standing(self.qualities).score - self.before(order).score
 
     def tried(self, order: Sequence[int]) -> Tried:
         """Return it as a recipe, whose images may be easier than all images."""
-        ease = self.before(order) - self.base.standing.score
+        ease = (self.before(order).plausible - standing(self.base.qualities).plausible) * self.base.standing.agreed
         return rank(self.candidate, self.qualities, ease, agreed=self.base.standing.agreed)
 
     def row(self, order: Sequence[int], *, taken: bool) -> dict[str, Any]:
@@ -176,7 +175,7 @@ class Trial:
             "setting": self.setting,
             "images": len(self.qualities),
             "score": round(standing(self.qualities).score, 4),
-            "before": round(self.before(order), 4),
+            "before": round(self.before(order).score, 4),
             "taken": taken,
         }
 

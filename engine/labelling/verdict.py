@@ -60,6 +60,13 @@ class Standing:
         """How well the masks fit their images and look like objects."""
         return self.merit * self.kept
 
+    @property
+    def plausible(self) -> float:
+        """How well they fit, however much they cover: what is the same everywhere is not what is meant, nor what
+        others do not see, but large objects may be.
+        """
+        return self.merit * (1 - ramp(self.place, SAME)) * self.agreed
+
 
 @dataclass(frozen=True)
 class Verdict:

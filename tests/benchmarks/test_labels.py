@@ -11,9 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import labels as bench
+from engine.core.settings import Settings
 from engine.imaging import codec
+from engine.labelling.base import methods
 from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.quality import Quality
+from engine.labelling.strokes import backbones
 from tests.support import verdict_kinds
 
 
@@ -61,6 +64,27 @@ def test_methods_are_scored_on_one_part_of_the_folder(folder: Path) -> None:
     rows = bench.scores(folder, ["threshold", "kmeans"], part="even")
     assert [(row["method"], row["images"]) for row in rows] == [("threshold", 2), ("kmeans", 2)]
     assert all(row["iou"] < row["dice"] <= 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_all_methods_are_scored_but_those_that_lack_strokes_or_weights(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backbones, "settings", lambda: Settings(data_root=folder))
+    rows = bench.scores(folder, part="odd")
+    assert {row["method"] for row in rows} == set(methods()) - {"strokes", "deep_features"}
+    noted = capsys.readouterr().err
+    assert "Without strokes: " in noted and "Without deep_features: This method needs pretrained weights." in noted
+
+
+@pytest.mark.slow
+def test_the_verdict_on_a_folder_is_on_the_images_that_automatic_tries(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [row] = bench.verdicts_([folder], drawn=False)
+    assert (row["set"], row["verdict"]) == (folder.name, "trust")
+    assert row["dice"] > 0.9 and row["right"]
+    assert f"{folder.name}: {row['chosen']}" in capsys.readouterr().err
 
 
 def test_a_folder_with_nothing_to_rank_is_refused(folder: Path) -> None:

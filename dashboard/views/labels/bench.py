@@ -281,7 +281,7 @@ def _explain(place: Workplace, slot: str, recipe: Recipe, places: Places, error:
     """Say why a slot has no masks; strokes can be drawn on its images."""
     method = find_method(recipe.method)
     if not method.learns_from_corrections:
-        if method.look_depends_on and not method.look_depends_on(recipe.params):
+        if method.needs_weights and method.look_depends_on and not method.look_depends_on(recipe.params):
             st.info(WITHOUT_WEIGHTS, icon=":material/download:")
         else:
             st.error(escaped(error), icon=":material/error:")

@@ -73,7 +73,7 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
     recipe, title, changes = describe_stored(label_set.method, label_set.params)
     job = jobs.find(session, label_set.job_id)
     weights = weights_of(label_set.params, label_set.state or {})
-    changes += f", with {weights}" if weights else ""
+    changes += f", helped by {weights}" if weights else ""
     return LabelSetCard(
         id=label_set.id,
         name=label_set.name,

@@ -30,10 +30,9 @@ def open_slots() -> tuple[str, ...]:
 def without_weights(slots: tuple[str, ...]) -> str:
     """Return what the recipes of the slots lack without pretrained weights, a sentence; empty if they use none."""
     chosen = [find_method(st.session_state[f"labels-{slot}-method"]) for slot in slots]
-    using = [method for method in chosen if method.look_depends_on is not None]
-    if any(not method.learns_from_corrections for method in using):
+    if any(method.needs_weights for method in chosen):
         return "Deep features need pretrained weights."
-    if using:
+    if any(method.learns_from_corrections for method in chosen):
         return "Without pretrained weights strokes learn colour and texture only, and need more of them."
     return ""
 

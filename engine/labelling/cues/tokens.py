@@ -1,9 +1,10 @@
 """Tokens, the places of a coarse grid over an image that activations of a network describe: cuts and regressions.
 
 Sources: Wang et al., "Self-supervised transformers for unsupervised object discovery using normalized cut" (TokenCut),
-CVPR 2022, doi:10.1109/CVPR52688.2022.01414; You et al., "Selfment" (reassignment of tokens to the nearer of two
-centroids); Simeoni et al., "Unsupervised object localization: observing the background to discover objects" (FOUND),
-CVPR 2023, doi:10.1109/CVPR52729.2023.00310 (a linear model on tokens learns coarse masks of all images).
+CVPR 2022, doi:10.1109/CVPR52688.2022.01414; You, Wu and Jiang, "Learning accurate segmentation purely from
+self-supervision" (Selfment: tokens are clustered again and again, here by the nearer of two centroids), 2026,
+arXiv:2602.23759; Simeoni et al., "Unsupervised object localization: observing the background to discover objects"
+(FOUND: a linear model on tokens learns coarse masks of all images), CVPR 2023, arXiv:2212.07834.
 """
 
 from __future__ import annotations

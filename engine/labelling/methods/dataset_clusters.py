@@ -2,7 +2,9 @@
 
 Each image is divided into pieces (dataset_pieces.py), and the pieces of all images into clusters (dataset_mixture.py).
 The user ticks the clusters that are foreground, or of a class, starting from a proposal made without truth
-(dataset_proposal.py).
+(dataset_proposal.py). With pretrained weights, pieces also differ by the main axes of their deep features (Pearson, "On
+lines and planes of closest fit to systems of points in space", Philosophical Magazine 2(11), 1901,
+doi:10.1080/14786440109462720).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,16 +21,23 @@ from pydantic import Field
 from engine.core.parameters import ParameterError, number
 from engine.core.recent_values import RecentValues
 from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.activations import BackboneError, digest
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
-from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
+from engine.labelling.cues.dataset_pieces import GROUPS, Pieces, find_pieces
 from engine.labelling.cues.dataset_proposal import propose
 from engine.labelling.cues.refine import guided_filter
+from engine.labelling.cues.tokens import find_tokens
+from engine.labelling.strokes.backbones import backbone_of
+from engine.labelling.strokes.features import RegionMeans
 from engine.labelling.ticks import Ticks, read_ticks
 
 SAMPLE_PIECES = 8000
 EXAMPLES = 6
 REMEMBERED_BYTES = 32_000_000
 _recent: RecentValues[Pieces] = RecentValues(REMEMBERED_BYTES)
+DEEP_AXES = 8
+"""Main axes of the deep features of all pieces that count; 16 were no better."""
+
 EDGE_CONTRAST = 0.1
 """A share of full contrast: the step in the image from which the guided filter preserves an edge."""
 
@@ -70,6 +80,20 @@ class DatasetClustersParams(LabelParams):
         "Weight of the position in the image; 0 if objects can be anywhere, more for a fixed camera.",
         stage="fit",
     )
+    deep_weight: float = number(
+        0.0,
+        0,
+        2,
+        "Weight of deep features, such as 0.5; 0 uses no pretrained weights. Masks that they help name the weights.",
+        stage="look",
+    )
+    backbone: str = Field(
+        "",
+        max_length=1000,
+        pattern=r"^[^\x00-\x1f]*$",
+        description="An ONNX file for deep features; empty for the MobileNetV2 of this installation.",
+        json_schema_extra={"stage": "look"},
+    )
     ticked: Ticks = Field(
         "",
         description="Numbers of the clusters that are foreground, such as `2 5 7`, or `2 5=2` where 5 is of class 2, "
@@ -89,8 +113,12 @@ class DatasetClustersParams(LabelParams):
 
 
 def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
-    """Return the pieces of a uint8 RGB image (H, W, 3), without their label image, which `fit` does not need."""
-    return replace(remembered_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
+    """Return the pieces of a uint8 RGB image (H, W, 3), without their label image, which `fit` does not need.
+
+    Raises:
+        BackboneError: deep features are to count, and there is no ONNX file, or it cannot describe images.
+    """
+    return replace(remembered_pieces(image, params), labels=np.zeros((0, 0), np.int32))
 
 
 def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -98,10 +126,12 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
 
     Keys: `clusters` (a list of share of the area, whether proposed as foreground, the mean of the cues for that in
     [0, 1], mean Lab, and examples as index of the look, row and column in [0, 1]), `images` (their number) and
-    `mixture` (for `label`).
+    `mixture` (for `label`); with deep features also their `mean` and `axes`, and `backbone`, the SHA-256 of the ONNX
+    file.
     """
-    features = np.concatenate([each.features for each in looks])
-    weights = np.zeros(WIDTH)
+    deep = deep_axes(looks, params)
+    features = np.concatenate([described(each, deep) for each in looks])
+    weights = np.full(features.shape[1], params.deep_weight)
     for name, columns in GROUPS.items():
         weights[columns] = getattr(params, f"{name}_weight")
     if not weights.any():
@@ -128,7 +158,27 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
         ],
         "images": len(looks),
         "mixture": mixture.as_json(),
-    }
+    } | deep
+
+
+def deep_axes(looks: Sequence[Pieces], params: DatasetClustersParams) -> dict[str, Any]:
+    """Return mean and main axes of the deep features of all pieces as JSON, and their ONNX file; empty without."""
+    if not params.deep_weight:
+        return {}
+    tokens = np.concatenate([each.tokens for each in looks if each.tokens is not None]).astype(np.float64)
+    mean = tokens.mean(0)
+    spread = (tokens - mean).T @ (tokens - mean)
+    axes = np.linalg.eigh(spread)[1][:, : -DEEP_AXES - 1 : -1].T
+    numbers = {"mean": mean.round(6).tolist(), "axes": axes.round(6).tolist()}
+    return numbers | {"backbone": digest(_backbone(params))}
+
+
+def described(pieces: Pieces, state: dict[str, Any]) -> np.ndarray:
+    """Return float32 (N, D): the features of pieces, and what the axes in a state say of their deep features."""
+    if pieces.tokens is None:
+        return pieces.features
+    deep = (pieces.tokens - np.array(state["mean"], np.float32)) @ np.array(state["axes"], np.float32).T
+    return np.concatenate([pieces.features, deep], axis=1, dtype=np.float32)
 
 
 def sample(features: np.ndarray, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -163,12 +213,14 @@ def label(
     """Return the probability (H, W) in [0, 1] that a pixel's piece belongs to a ticked cluster.
 
     If clusters are ticked as several classes, it is (H, W, K), of each.
+
+    Raises:
+        BackboneError: deep features count, and the ONNX file is missing, or another one than was fitted with.
     """
     classes = ticked_clusters(params.ticked, state)
     if not classes.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         return np.zeros(image.shape[:2], np.float32)  # an image of one colour has no foreground
-    pieces = remembered_pieces(image, params.merging)
-    membership = Mixture.from_json(state["mixture"]).membership(pieces.features)
+    pieces, membership = memberships(image, params, state)
     found = []
     for index in range(1, params.classes + 1):
         probability = np.clip(membership[:, classes == index].sum(1), 0, 1).astype(np.float32)[pieces.labels]
@@ -182,18 +234,46 @@ def clusters(
     image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator, state: dict[str, Any]
 ) -> np.ndarray:
     """Return the most likely cluster of each pixel (H, W)."""
-    pieces = remembered_pieces(image, params.merging)
-    return Mixture.from_json(state["mixture"]).membership(pieces.features).argmax(1)[pieces.labels]
+    pieces, membership = memberships(image, params, state)
+    return membership.argmax(1)[pieces.labels]
 
 
-def remembered_pieces(image: np.ndarray, merging: float) -> Pieces:
+def memberships(image: np.ndarray, params: DatasetClustersParams, state: dict[str, Any]) -> tuple[Pieces, np.ndarray]:
+    """Return the pieces of an image and float64 (N, K), their membership in each cluster of a state."""
+    if params.deep_weight and digest(_backbone(params)) != state["backbone"]:
+        raise BackboneError("The ONNX file has changed since the clusters were fitted. Make a new mask set.")
+    pieces = remembered_pieces(image, params)
+    return pieces, Mixture.from_json(state["mixture"]).membership(described(pieces, state))
+
+
+def remembered_pieces(image: np.ndarray, params: DatasetClustersParams) -> Pieces:
     """Return the pieces of an image; those of recent images are remembered, because ticking changes nothing in them."""
-    key = hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape, merging
+    backbone = _backbone(params) if params.deep_weight else None
+    content = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+    key = content, image.shape, params.merging, digest(backbone) if backbone else ""
     pieces = _recent.get(key)
     if pieces is None:
-        pieces = find_pieces(image, merging)
+        pieces = find_pieces(image, params.merging)
+        if backbone:
+            pieces = replace(pieces, tokens=RegionMeans(pieces.labels).of(find_tokens(image, backbone)))
         _recent.keep(key, pieces, pieces.labels.nbytes + pieces.features.nbytes)
     return pieces
+
+
+def look_depends_on(params: DatasetClustersParams) -> str:
+    """Return the digest of the ONNX file for deep features; empty if they do not count or there is none."""
+    backbone = backbone_of(params.backbone) if params.deep_weight else None
+    return digest(backbone) if backbone else ""
+
+
+def _backbone(params: DatasetClustersParams) -> Path:
+    backbone = backbone_of(params.backbone)
+    if backbone is None:
+        raise BackboneError(
+            "Deep features need pretrained weights. Get them by 'maskloom weights get', name an ONNX file as "
+            "'backbone', or set 'deep_weight' to 0."
+        )
+    return backbone
 
 
 def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
@@ -220,6 +300,7 @@ METHOD = Method(
     label,
     look,
     fit,
+    look_depends_on=look_depends_on,
     clusters=clusters,
     summary="Datasets of similar scenes, with many or few objects: one tick per cluster applies to every image.",
 )

@@ -133,5 +133,6 @@ METHOD = Method(
     look,
     fit,
     look_depends_on=look_depends_on,
+    needs_weights=True,
     summary="One or a few objects that stand out in photographs. It learns from all images.",
 )

@@ -106,7 +106,7 @@ def find_features(
     """
     labels = slico(image, superpixels)
     lab = to_lab(image)
-    means = _Means(labels)
+    means = RegionMeans(labels)
     colour = means.of(lab)
     spread = np.sqrt(np.maximum(means.of(lab**2) - colour**2, 0))
     parts = [colour, spread, means.of(local_features(image))]
@@ -131,8 +131,8 @@ def _start(name: str, image: np.ndarray, seed: int) -> np.ndarray:
     return np.rint(probability * 255).astype(np.uint8)
 
 
-class _Means:
-    """Means over the superpixels of `labels` (H, W)."""
+class RegionMeans:
+    """Means over the regions of `labels` (H, W), integers from 0, each at least once."""
 
     def __init__(self, labels: np.ndarray) -> None:
         self._labels, self._areas = labels.ravel(), np.bincount(labels.ravel())

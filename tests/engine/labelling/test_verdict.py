@@ -50,6 +50,13 @@ def test_masks_that_run_along_the_border_are_unclear():
     assert "along their border" in reached(bands, 1.0).reason
 
 
+def test_what_covers_much_stays_plausible_and_what_is_the_same_everywhere_does_not():
+    grounds, framed = (standing([quality(mask) for mask in masks]) for masks in (GROUNDS, FRAMED))
+    assert (grounds.score, grounds.plausible) == (0, pytest.approx(0.9))
+    assert framed.score == framed.plausible == 0
+    assert standing([quality(mask) for mask in OBJECTS], agreed=0.5).plausible == pytest.approx(0.45)
+
+
 def test_masks_that_fit_in_part_are_to_be_looked_at():
     assert reached(OBJECTS, 0.5).verdict == "look"
     assert reached(OBJECTS, 0.3).verdict == "unclear"

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from skimage import data
 
+from engine.core.settings import Settings
 from engine.imaging import codec
 from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.cues.activations import BackboneError
 from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.methods import auto
 from engine.labelling.quality import Quality
+from engine.labelling.recipe_key import fit_key
+from engine.labelling.strokes import backbones
+from engine.labelling.strokes.backbones import weights_of
+from engine.network import pretrained
+from engine.store import keys as stored
+from tests.support.backbones import small_network
 from tests.support.shared_data import SHARED_DATA
 
 METHOD = find_method("auto")
@@ -58,6 +68,75 @@ def test_on_the_odd_half_of_real_images(name: str, expected: str, every: int) ->
     assert chosen_for(images)["method"] == expected
 
 
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small random network in the place of the pretrained weights of the installation."""
+    monkeypatch.setattr(backbones, "settings", lambda: Settings(data_root=tmp_path))
+    monkeypatch.setattr(pretrained, "settings", lambda: Settings(data_root=tmp_path))
+    monkeypatch.setattr(auto, "tune", lambda tried, images, seed: (list(tried), []))
+    path = tmp_path / stored.backbone_key()
+    path.parent.mkdir()
+    return small_network(path, np.random.default_rng(0).normal(size=(6, 3, 4, 4)).astype(np.float32))
+
+
+def discs(count: int) -> list[np.ndarray]:
+    """Return images of a red disc, at a place of its own, on a green ground with noise."""
+    images = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        mask = np.zeros((120, 160), np.uint8)
+        cv2.circle(mask, (int(rng.integers(45, 115)), int(rng.integers(45, 75))), 25, 1, -1)
+        image = np.where(mask[..., None] > 0, (190, 60, 60), (70, 130, 70)) + rng.normal(0, 20, (*mask.shape, 3))
+        images.append(np.clip(image, 0, 255).astype(np.uint8))
+    return images
+
+
+def with_weights(**parts_by_method: dict[str, float]) -> dict:
+    """Return the choice for three discs where each named method's masks have these parts."""
+    looks = [
+        replace(look(**parts_by_method), image=image, deep=look_at(METHOD, image, METHOD.params(), 0).deep)
+        for image in discs(3)
+    ]
+    return fit_state(METHOD, looks, METHOD.params(), 0)
+
+
+def test_with_weights_deep_features_are_tried_where_main_objects_are_seen_and_named(weights: Path) -> None:
+    state = with_weights(saliency={"edges": 0.8, "border": 0.8, "colour": 0.8})
+    assert len(state["ranking"]) == len(auto.CANDIDATES) + 1
+    assert state["method"] == "deep_features"
+    named = "MobileNetV2 with ImageNet weights"
+    assert named in state["sentence"] and named in state["ranking"][0]["title"]
+    assert weights_of(METHOD.params().model_dump(), state) == named
+    [image] = discs(1)
+    assert draw(METHOD, image, METHOD.params(), 0, state).max() > 0.5
+    small_network(weights, np.zeros((6, 3, 4, 4), np.float32))
+    with pytest.raises(BackboneError, match="has changed"):
+        draw(METHOD, image, METHOD.params(), 0, state)
+
+
+def test_deep_features_are_not_tried_for_other_things_nor_where_it_is_unclear_what_is_meant(weights: Path) -> None:
+    state = with_weights(threshold={"edges": 0.9}, saliency={})
+    assert state["method"] == "threshold"
+    doubted = with_weights(saliency={"edges": 0.2})
+    assert doubted["verdict"]["verdict"] == "unclear"
+    for choice in (state, doubted):
+        assert "deep_features" not in [entry["method"] for entry in choice["ranking"]]
+
+
+def test_a_user_can_leave_the_weights_out(weights: Path) -> None:
+    images = discs(3)
+    without = METHOD.params(pretrained=False)
+    assert METHOD.look_depends_on(METHOD.params()) and METHOD.look_depends_on(without) == ""
+    states = [fit_state(METHOD, [look_at(METHOD, each, without, 0) for each in images], without, 0)]
+    key = fit_key("auto", METHOD.params(), 0, ["a"])
+    assert key != fit_key("auto", without, 0, ["a"])
+    weights.unlink()
+    assert key != fit_key("auto", METHOD.params(), 0, ["a"])
+    states.append(chosen_for(images))
+    assert states[0] == states[1]
+    assert "deep_features" not in [entry["method"] for entry in states[0]["ranking"]]
+
+
 def test_faint_lines_are_tried_too() -> None:
     rng = np.random.default_rng(0)
     drawn = np.zeros((320, 480), np.uint8)
@@ -84,7 +163,7 @@ def test_the_state_tells_what_was_chosen_why_and_what_else_there_is() -> None:
     for entry in state["ranking"]:
         find_method(entry["method"]).params(**entry["params"])
         assert entry["title"]
-        assert entry["sentence"].endswith(".")
+        assert entry["sentence"].startswith(f"Search score {entry['quality']:.2f};")
 
 
 def test_a_mask_that_fails_in_one_thing_loses_to_one_that_is_fair_in_all() -> None:
@@ -157,6 +236,18 @@ def test_a_recipe_for_main_objects_is_doubted_where_the_others_find_something_el
     assert auto.agreed(saliency, [saliency, same, cut]) == 1
     assert auto.agreed(saliency, [saliency, different, cut]) == 0
     assert auto.agreed(lines, [saliency, different, lines]) == 1, "lines find other things anyway"
+
+
+def test_masks_that_cover_most_stay_the_choice_and_the_verdict_doubts_them() -> None:
+    covering = replace(SHAPE, area=0.58)
+    looks = []
+    for _ in range(4):
+        one = look(saliency={"edges": 0.9, "border": 0.9, "colour": 0.9}, threshold={"edges": 0.8})
+        saliency = replace(one.qualities[0], shape=covering)
+        looks.append(replace(one, qualities=(saliency, *one.qualities[1:])))
+    state = fit_state(METHOD, looks, METHOD.params(), 0)
+    assert (state["method"], state["verdict"]["verdict"]) == ("saliency", "unclear")
+    assert state["ranking"][0]["quality"] == pytest.approx(state["verdict"]["trust"], abs=0.001)
 
 
 def test_a_poor_best_is_not_sold_as_a_good_one() -> None:

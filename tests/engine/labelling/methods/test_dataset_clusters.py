@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,11 +16,14 @@ from pydantic import ValidationError
 
 from engine.core.parameters import ParameterError, markdown_table, parse
 from engine.labelling.base import draw, draw_mask, find_method, fit_state, look_at
+from engine.labelling.cues.activations import BackboneError
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, LEAST_PIECES, MOST_PIECES, WIDTH, find_pieces
 from engine.labelling.cues.dataset_proposal import above_otsu, propose
-from engine.labelling.methods.dataset_clusters import METHOD, DatasetClustersParams, ticked_clusters
+from engine.labelling.methods.dataset_clusters import METHOD, DatasetClustersParams, memberships, ticked_clusters
 from engine.labelling.recipe_key import recipe_key
+from engine.labelling.strokes.backbones import weights_of
+from tests.support.backbones import small_network
 
 PARAMS = DatasetClustersParams(clusters=8)
 
@@ -120,6 +124,37 @@ def test_ticks_that_say_nothing_sensible_are_refused(ticked: str, message: str) 
 def test_what_lies_on_the_cloth_is_proposed_without_truth(state: dict[str, Any]) -> None:
     image, peas, beads = scene(41)
     assert dice(masks_of(state, image, ""), peas | beads) > 0.8
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    kernel = np.random.default_rng(0).normal(size=(12, 3, 4, 4)).astype(np.float32)
+    return small_network(tmp_path / "small.onnx", kernel)
+
+
+def test_deep_features_alone_tell_peas_from_beads_and_masks_name_the_weights(network: Path) -> None:
+    none = {f"{name}_weight": 0 for name in GROUPS}
+    params = DatasetClustersParams(clusters=8, deep_weight=1, backbone=str(network), **none)
+    state = fit_state(METHOD, [look_at(METHOD, scene(index)[0], params, 0) for index in range(6)], params, 0)
+    image, peas, _ = scene(0)
+    pieces, membership = memberships(image, params, state)
+    owner = membership.argmax(1)[pieces.labels]
+    inside = np.bincount(owner[peas], minlength=len(state["clusters"]))
+    ticks = np.flatnonzero(inside > np.bincount(owner.ravel(), minlength=len(inside)) / 2)
+    ticked = params.model_copy(update={"ticked": " ".join(map(str, ticks))})
+    image, peas, _ = scene(40)
+    assert dice(draw(METHOD, image, ticked, 0, state) >= 0.5, peas) > 0.7
+    assert weights_of(params.model_dump(), state) == "small.onnx"
+    assert METHOD.look_depends_on(params) == state["backbone"]
+    small_network(network, np.zeros((12, 3, 4, 4), np.float32))
+    with pytest.raises(BackboneError, match="has changed"):
+        draw(METHOD, image, ticked, 0, state)
+
+
+def test_deep_features_need_weights_and_without_them_nothing_is_named(state: dict[str, Any]) -> None:
+    assert weights_of(PARAMS.model_dump(), state) == METHOD.look_depends_on(PARAMS) == ""
+    with pytest.raises(BackboneError, match="need pretrained weights"):
+        look_at(METHOD, scene(0)[0], DatasetClustersParams(deep_weight=1, backbone="none"), 0)
 
 
 def test_clusters_are_listed_largest_first_with_share_colour_and_examples(state: dict[str, Any]) -> None:
