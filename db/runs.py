@@ -17,6 +17,9 @@ from db.models import Dataset, Image, Job, JobStatus, LabelSet, Metric, Predicti
 from db.names import NameTaken, checked_name
 from db.predictions import title
 
+LABELS_KEPT = "labels_kept"
+"""In `Run.details`: whether the masks of the run's own images are the labels that it was trained on."""
+
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
 
 
@@ -173,6 +176,11 @@ def rename(session: Session, run_id: str, name: str) -> str:
     if " ".join(name.split()) != run.name:
         run.name = checked_name(session, Run, name)
     return run.name
+
+
+def labels_kept(run: Run) -> bool:
+    """Whether the masks of a run's own images are the labels that it was trained on, not those of its network."""
+    return bool(run.details.get(LABELS_KEPT))
 
 
 def mark(session: Session, run_ids: Iterable[str], *, pinned: bool | None = None, archived: bool | None = None) -> None:

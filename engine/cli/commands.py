@@ -35,7 +35,7 @@ from engine.imaging import class_maps, codec
 from engine.imaging.left_out import LeftOut
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
-from engine.network.pretrained import default_preset
+from engine.network.pretrained import default_preset, installed
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
@@ -204,7 +204,10 @@ def train(
     truth: TrainTruth = False,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"One of {', '.join(PRESETS)}.  [default: encoder if there are weights for it, else fast]"),
+        typer.Option(
+            help=f"One of {', '.join(PRESETS)}.  [default: from_labels for a mask set that a method computed, else "
+            "encoder if there are weights for it, else fast]"
+        ),
     ] = None,
     no_corrections: Annotated[
         bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
@@ -217,11 +220,11 @@ def train(
     require_one_source(labels, truth)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
     installation = Installation()
-    preset = preset or default_preset(installation.files)
-    config = config_from(preset, given)
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
+        preset = preset or default_preset(installation.files, recipes.label_free(label_set))
+        config = config_from(preset, given, weights=installed(installation.files) is not None)
         parts = run_parts(row.name, label_set.name if label_set else "truth")
         run, job = submissions.submit_train(
             session,

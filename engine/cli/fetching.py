@@ -45,7 +45,7 @@ def list_(as_json: AsJson = False):
     preset = pretrained.default_preset(files)
     sentence = f"{found.origin}, {found.bytes / 1e6:.1f} MB." if found else "No pretrained weights were added."
     result = {"weights": asdict(found) if found else None, "default_preset": preset}
-    print_result(result, as_json, f"{sentence} Trainings use the preset {preset!r} unless another is chosen.")
+    print_result(result, as_json, f"{sentence} Trainings on truth use the preset {preset!r} unless another is chosen.")
 
 
 @app.command()

@@ -295,6 +295,13 @@ class SelfTrainingParams(Params):
         title="Drop the worst",
         only_with={"rounds": SEVERAL_ROUNDS},
     )
+    keep_labels: bool = Field(
+        False,
+        title="Keep better labels",
+        description="Where no round is accepted, the labels stay the masks of the run's images; the network is for "
+        "others.",
+        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
+    )
 
 
 class PredictionParams(Params):

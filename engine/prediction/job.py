@@ -83,6 +83,9 @@ def predict_dataset(
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
+    Where a run kept its labels, these are the masks of its own images, and nothing is compared with them; uncertainty
+    and the agreement of mirror images are the network's.
+
     `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
     folder of any length
     fits into memory.
@@ -127,12 +130,16 @@ def predict_dataset(
             levels, unsure = (
                 left_out.cleared(metrics.probability_to_u8(each)) for each in (drawn.probability, drawn.uncertainty)
             )
+            classes = drawn.classes
+            if (kept := references.kept(image)) is not None:
+                levels = left_out.cleared(kept)
+                classes = None if classes is None else references.label_classes(image)
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
-            if drawn.classes is not None:
-                files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(drawn.classes))
+            if classes is not None:
+                files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(classes))
             files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
             scores = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
-            rows.append(references.scored(image, levels, drawn.classes) | scores)
+            rows.append(references.scored(image, levels, classes) | scores)
             means.add(rows[-1])
             context.progress(means.images, len(images), rate=pace.rate(means.images), **phase)
             stopping = should_stop()
@@ -231,6 +238,7 @@ class _References:
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
             self._same_classes = runs.same_classes(run, dataset)
+            self._labels_kept = own and runs.labels_kept(session.get_one(Run, run.id))
 
     def scored(self, image: Image, levels: np.ndarray, classes: np.ndarray | None = None) -> dict[str, Any]:
         """Return the row of a prediction, uint8 (H, W), with every score that has a reference.
@@ -244,7 +252,9 @@ class _References:
             "area": float(mask.mean()),
             "mean_probability": float(levels.mean() / 255),
         }
-        for name, reference in (("label", self._label(image)), ("truth", self._truth(image))):
+        label = None if self._labels_kept else self._label(image)
+        labelled = None if label is None else self._left_out.ignored(Reference(metrics.to_mask(label, 0.5)))
+        for name, reference in (("label", labelled), ("truth", self._truth(image))):
             if reference is None:
                 row |= dict.fromkeys((f"{name}_dice", f"{name}_iou", f"{name}_counts"))
                 continue
@@ -257,11 +267,19 @@ class _References:
                 row["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, classes, 0.5))
         return row
 
-    def _label(self, image: Image) -> Reference | None:
+    def kept(self, image: Image) -> np.ndarray | None:
+        """Return the label that is the mask of an image, uint8 (H, W), or None where that is the network's."""
+        return self._label(image) if self._labels_kept else None
+
+    def label_classes(self, image: Image) -> np.ndarray:
+        """Return the classes of the label of an image, uint8 (H, W), of a run that tells several apart."""
+        assert self._label_set_id is not None
+        return _read(self._files, stored.label_classes_key(self._label_set_id, image.id), image.name)
+
+    def _label(self, image: Image) -> np.ndarray | None:
         if self._label_set_id is None or image.id not in self._labelled:
             return None
-        levels = _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
-        return self._left_out.ignored(Reference(metrics.to_mask(levels, 0.5)))
+        return _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
 
     def _truth(self, image: Image) -> Reference | None:
         if not image.has_truth or not len(self._lookup):

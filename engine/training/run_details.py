@@ -16,6 +16,11 @@ DICE_NAME: dict[Reference, str] = {
 """Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
+LABELS_KEPT_NOTE = (
+    "The masks of these images are the labels that the network was trained on, because its own were less plausible. "
+    "The network predicts other images."
+)
+
 _METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
 
 

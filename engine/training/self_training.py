@@ -104,7 +104,7 @@ def train_rounds(
                 hooks.on_best(this.best_epoch, result.best_metrics)
         if not this.accepted:
             break
-    return _concluded(seconds, finished, kept or result)
+    return _concluded(config, seconds, finished, kept or result)
 
 
 def _assessed(
@@ -248,11 +248,13 @@ def _whole(
     )
 
 
-def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
+def _concluded(config: RunConfig, seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
     last, rejected = _last_accepted(finished), finished[-1]
     reason = f"All {len(finished)} rounds are done and accepted."
     if len(finished) == 1:
         reason = "The network's masks are less plausible than its labels, so there was no further round."
+        if config.self_training.keep_labels:
+            reason += " The labels stay the masks of its images."
     elif not rejected.accepted:
         reason = f"Round {rejected.number} was not accepted, so the model of round {last.number} is kept."
     return replace(
@@ -262,6 +264,7 @@ def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> Fi
         epochs_done=finished[-1].last_epoch,
         best_epoch=last.best_epoch,
         seconds=seconds,
+        accepted=last.accepted,
     )
 
 

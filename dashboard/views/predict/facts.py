@@ -66,6 +66,7 @@ class SetView:
     own: bool
     flips: bool
     refine: str
+    labels_kept: bool
     created_at: datetime
     images: int
     predicted: int
@@ -182,6 +183,7 @@ def _set_views(
             own=dataset.id == run.dataset_id,
             flips=row.flips,
             refine=row.refine,
+            labels_kept=dataset.id == run.dataset_id and runs.labels_kept(run),
             created_at=row.created_at,
             images=dataset.image_count,
             predicted=count,

@@ -113,6 +113,8 @@ class LiveStatus:
     """The file of its pretrained weights, for a tooltip."""
     final: bool = False
     """Whether trying again cannot help."""
+    labels_kept: bool = False
+    """Whether the masks of its images are the labels that it was trained on."""
 
     @property
     def live(self) -> bool:
@@ -217,6 +219,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         sentence=_sentence(run, job, state, now, epochs_done or 0),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),
+        labels_kept=runs.labels_kept(run),
     )
 
 
