@@ -295,12 +295,14 @@ class SelfTrainingParams(Params):
         title="Drop the worst",
         only_with={"rounds": SEVERAL_ROUNDS},
     )
-    keep_labels: bool = Field(
-        False,
-        title="Keep better labels",
-        description="Where no round is accepted, the labels stay the masks of the run's images; the network is for "
-        "others.",
-        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
+    label_share: float = number(
+        0.0,
+        0,
+        0.95,
+        "Share of the labels in the masks of the run's own images; the rest is the network's. Unless it is 0, these "
+        "masks stay the labels where no round is accepted.",
+        title="Share of the labels in the masks",
+        only_with={"rounds": SEVERAL_ROUNDS},
     )
 
 

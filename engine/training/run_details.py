@@ -16,11 +16,6 @@ DICE_NAME: dict[Reference, str] = {
 """Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
-LABELS_KEPT_NOTE = (
-    "The masks of these images are the labels that the network was trained on, because its own were less plausible. "
-    "The network predicts other images."
-)
-
 _METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
 
 
@@ -65,6 +60,21 @@ def weights_origin(details: Mapping[str, Any]) -> str:
     if not weights:
         return ""
     return f"The network's encoder started from pretrained weights: {details.get('weights_file') or weights}."
+
+
+def label_share_note(share: float) -> str:
+    """Return what the masks of a run's own images owe to the labels that it was trained on; empty if nothing."""
+    if not share:
+        return ""
+    if share < 1:
+        return (
+            f"The masks of these images are {share:.0%} the labels that the network was trained on and {1 - share:.0%} "
+            "its own masks. Agreement with the labels is that of the network alone."
+        )
+    return (
+        "The masks of these images are the labels that the network was trained on, because its own were less "
+        "plausible. Agreement with the labels is that of the network, which predicts other images."
+    )
 
 
 def hardware_line(details: Mapping[str, Any]) -> str:

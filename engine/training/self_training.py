@@ -98,13 +98,14 @@ def train_rounds(
         this = finished[number - 1]
         on_round(this)
         if this.accepted or number == 1:
-            kept = result
+            share = config.self_training.label_share
+            kept = replace(result, label_share=share if this.accepted or not share else 1.0)
             if number > 1:
                 _take_over(place, folder)
                 hooks.on_best(this.best_epoch, result.best_metrics)
         if not this.accepted:
             break
-    return _concluded(config, seconds, finished, kept or result)
+    return _concluded(seconds, finished, kept or result)
 
 
 def _assessed(
@@ -248,12 +249,12 @@ def _whole(
     )
 
 
-def _concluded(config: RunConfig, seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
+def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
     last, rejected = _last_accepted(finished), finished[-1]
     reason = f"All {len(finished)} rounds are done and accepted."
     if len(finished) == 1:
         reason = "The network's masks are less plausible than its labels, so there was no further round."
-        if config.self_training.keep_labels:
+        if kept.label_share:
             reason += " The labels stay the masks of its images."
     elif not rejected.accepted:
         reason = f"Round {rejected.number} was not accepted, so the model of round {last.number} is kept."
@@ -264,7 +265,6 @@ def _concluded(config: RunConfig, seconds: float, finished: Sequence[Round], kep
         epochs_done=finished[-1].last_epoch,
         best_epoch=last.best_epoch,
         seconds=seconds,
-        accepted=last.accepted,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.parameters import markdown_table
-from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.core.run_config import PRESETS, WITH_WEIGHTS, RunConfig, flattened
 from engine.labelling.base import Method, methods
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

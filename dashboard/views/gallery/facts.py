@@ -292,9 +292,6 @@ def _class_scores(table: ScoreTable, row: int) -> tuple[ClassScore, ...]:
     return tuple(ClassScore(name, each, None if each is None else iou_from_dice(each)) for name, each in scores)
 
 
-KEPT = "the labels that it was trained on, as its own masks were less plausible"
-
-
 @dataclass(frozen=True)
 class MaskOrigin:
     """What produced the masks of a prediction set, in words, and its classes.
@@ -318,13 +315,15 @@ def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
     run = session.get_one(Run, predicted.run_id)
     dataset = session.get_one(Dataset, predicted.dataset_id)
     label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
-    kept = predicted.dataset_id == run.dataset_id and runs.labels_kept(run)
+    share = runs.label_share(run) if predicted.dataset_id == run.dataset_id else 0
     steps = ["averaged over flips"] if predicted.flips else []
     if predicted.refine != "none":
         steps.append(f"refined with {predicted.refine.replace('_', ' ')}")
+    if share:
+        steps.append(f"{share:.0%} the labels that it was trained on")
     return MaskOrigin(
         network=_network(session, run),
-        prediction=KEPT if kept else ", ".join(steps) or "without averaging or refinement",
+        prediction=", ".join(steps) or "without averaging or refinement",
         recipe=_recipe(label_set) if label_set else "",
         classes=tuple(str(entry["name"]) for entry in dataset.classes),
     )

@@ -66,7 +66,7 @@ class SetView:
     own: bool
     flips: bool
     refine: str
-    labels_kept: bool
+    label_share: float
     created_at: datetime
     images: int
     predicted: int
@@ -183,7 +183,7 @@ def _set_views(
             own=dataset.id == run.dataset_id,
             flips=row.flips,
             refine=row.refine,
-            labels_kept=dataset.id == run.dataset_id and runs.labels_kept(run),
+            label_share=runs.label_share(run) if dataset.id == run.dataset_id else 0.0,
             created_at=row.created_at,
             images=dataset.image_count,
             predicted=count,

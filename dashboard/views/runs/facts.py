@@ -113,8 +113,8 @@ class LiveStatus:
     """The file of its pretrained weights, for a tooltip."""
     final: bool = False
     """Whether trying again cannot help."""
-    labels_kept: bool = False
-    """Whether the masks of its images are the labels that it was trained on."""
+    label_share: float = 0.0
+    """The share of the labels in the masks of its images."""
 
     @property
     def live(self) -> bool:
@@ -219,7 +219,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         sentence=_sentence(run, job, state, now, epochs_done or 0),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),
-        labels_kept=runs.labels_kept(run),
+        label_share=runs.label_share(run),
     )
 
 

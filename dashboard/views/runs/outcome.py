@@ -114,8 +114,6 @@ def score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None:
             return
         label, note = f"{DICE_NAME[head.reference]}, validation, best epoch ({status.best_epoch})", ""
         value, explained = wording.score(status.best_val_dice), "It has no masks of its images yet."
-        if status.labels_kept:
-            explained = "It is of the network. The masks of its images are the labels themselves."
     else:
         overlap = images.overlap
         foreground = "foreground " if head.classes else ""

@@ -30,7 +30,7 @@ from dashboard.views.runs.curves import curve_controls, figures, probe_classes, 
 from dashboard.views.runs.facts import LiveStatus, Probe, RunHead
 from engine.store import keys as stored
 from engine.store.base import MissingFile
-from engine.training.run_details import LABELS_KEPT_NOTE
+from engine.training.run_details import label_share_note
 
 LOG_TAIL_BYTES = 16_000
 ROUND_PX = 330
@@ -45,11 +45,11 @@ CLASS_HELP = "With one class, masks, reference and errors are of that class alon
 
 
 def notes(status: LiveStatus) -> None:
-    """Draw what was doubtful about the masks of a run when it started, and whether they stayed the labels."""
+    """Draw what was doubtful about the masks of a run when it started, and what its masks owe to the labels."""
     for note in status.notes:
         st.warning(wording.escaped(note), icon=":material/warning:")
-    if status.labels_kept:
-        st.info(LABELS_KEPT_NOTE, icon=":material/info:")
+    if note := label_share_note(status.label_share):
+        st.info(note, icon=":material/info:")
 
 
 def results(head: RunHead, status: LiveStatus, masks_open: bool) -> None:
