@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from db import recipes, submissions
+from db import submissions
 from db.models import Dataset, LabelSet
 from db.names import by_id_or_name
 from engine.cli.commands import (
@@ -16,13 +16,13 @@ from engine.cli.commands import (
     TrainLabels,
     TrainTruth,
     app,
+    chosen_config,
     print_result,
     require_one_source,
 )
 from engine.core.parameters import from_assignments
-from engine.core.run_config import RunConfig, config_from
+from engine.core.run_config import RunConfig
 from engine.network.plan import network_plan
-from engine.network.pretrained import default_preset, installed
 
 
 @app.command()
@@ -40,12 +40,10 @@ def measure(
     """Try two batches with the settings that `train` would use: time of an epoch and of the run, and memory."""
     require_one_source(labels, truth)
     installation = Installation()
+    _, config = chosen_config(installation, preset, labels, from_assignments(param or []))
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
-        preset = preset or default_preset(installation.files, recipes.label_free(label_set))
-        weights = installed(installation.files) is not None
-        config = config_from(preset, from_assignments(param or []), weights)
         label_set_id = label_set.id if label_set else None
         job = submissions.submit_measure(
             session, row.id, label_set_id, config.model_dump(mode="json"), "rate_range" if rate_range else "trial"
