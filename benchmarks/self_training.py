@@ -2,13 +2,14 @@
 
     python -m benchmarks.self_training gain ../shared/data/nuclei -p self_training.rounds=3
     python -m benchmarks.self_training gain ../shared/data/ecssd --method saliency --preset fast --keep /tmp/ecssd
+    python -m benchmarks.self_training shares /tmp/ecssd ../shared/data/ecssd
     python -m benchmarks.self_training judge /tmp/ecssd /tmp/nuclei
 
 `gain` imports the folder, labels it without truth, and trains on those labels; then reads what the database holds.
 Truth scores and decides nothing. "Labels" trained the first round; "masks" are what the run itself stored for its own
 dataset. All are at threshold 0.5, means over images of IoU and Dice: over all images, and over files 0, 2, 4 … and
 1, 3, 5 … in the order of their names. Images that a network was trained on count too: their labels are what it had to
-improve on. `judge` reads the rounds of such runs that were kept.
+improve on. `shares` and `judge` read the rounds of such runs that were kept.
 """
 
 from __future__ import annotations
@@ -16,22 +17,29 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import psutil
 import typer
 from sqlalchemy import Row, select
 
-from benchmarks.harness import PARTS, Folder, Params, data_root, engine, note, paths, suite, table
+from benchmarks.harness import PARTS, Folder, Foreground, Params, data_root, engine, note, paths, suite, table
+from db.datasets import named_images
 from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Run
 from db.rounds import rounds
 from db.runs import label_share
 from db.session import Database
 from engine.core.settings import Settings
+from engine.datasets.truth_file import read_truth
+from engine.imaging import codec
+from engine.imaging.metrics import dice, iou
 from engine.labelling.base import DEFAULT_METHOD
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from engine.training.run_details import encoder_weights
 
 Scores = Mapping[str, tuple[float, float]]
@@ -40,6 +48,7 @@ ROUND = (
     *("number", "accepted", "first_epoch", "last_epoch", "images", "left_out", "agreement", "labels_quality"),
     *("masks_quality", "labels_truth_iou", "labels_truth_dice", "masks_truth_iou", "masks_truth_dice", "reason"),
 )
+SHARES = 0.0, 0.25, 0.5, 0.75, 1.0
 app = suite(__doc__)
 
 
@@ -74,6 +83,43 @@ def gain(
     note(table({**report["about"], "minutes": minutes, "load_after": psutil.getloadavg()[0]}))
     note(table(report["rounds"]))
     return report["gains"]
+
+
+@app.command()
+def shares(
+    root: Annotated[Path, typer.Argument(help="A folder that `gain --keep` has written.")],
+    folder: Folder,
+    foreground: Foreground = 1,
+) -> list[dict[str, Any]]:
+    """IoU and Dice of each round's masks and of their means with the labels, for shares of the labels up to 1."""
+    rows = []
+    for part in PARTS:
+        truth = {image.stem: read_truth(mask.read_bytes()).values >= foreground for image, mask in paths(folder, part)}
+        for number, share, found in mixed_masks(root.resolve(), set(truth)):
+            scores = [(iou(mask, truth[stem]), dice(mask, truth[stem])) for stem, mask in found.items()]
+            means = dict(zip(("iou", "dice"), map(statistics.fmean, zip(*scores, strict=True)), strict=True))
+            rows.append({"part": part, "images": len(scores), "round": number, "label_share": share, **means})
+    return rows
+
+
+def mixed_masks(root: Path, stems: set[str]) -> Iterator[tuple[int, float, dict[str, np.ndarray]]]:
+    """Yield (round, share of the labels, {stem: mask, bool (H, W)}) for each round of the only run in a DATA_ROOT."""
+    database = Database(Settings(data_root=root, database_url="").resolved_database_url)
+    files = LocalStore(root)
+    with database.reading() as session:
+        run = session.scalars(select(Run)).one()
+        images = {Path(name).stem: id_ for name, id_ in named_images(session, run.dataset_id)}
+        numbers = [each.number for each in rounds(session, run.id)]
+    database.close()
+
+    def levels(key: str) -> np.ndarray:
+        return codec.decode_png(files.read(key)).astype(np.float32)
+
+    labels = {stem: levels(stored.label_key(run.label_set_id, images[stem])) for stem in stems & set(images)}
+    for number in numbers:
+        own = {stem: levels(stored.round_mask_key(run.id, number, images[stem])) for stem in labels}
+        for share in SHARES:
+            yield number, share, {stem: share * labels[stem] + (1 - share) * own[stem] >= 128 for stem in labels}
 
 
 @app.command()

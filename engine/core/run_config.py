@@ -81,7 +81,8 @@ PRESETS: dict[str, RunConfig] = {
     FROM_LABELS: RunConfig(
         training=TrainingParams(epochs=12),
         model=ModelParams(image_size=160),
-        self_training=SelfTrainingParams(rounds=2, keep=0.5, label_share=0.5),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0, label_share=0.5),
+        prediction=PredictionParams(refine="grabcut"),
     ),
     # The U-Net that reported a validation Dice of 0.5998 on eggs-and-pans: it had no augmentation.
     "classic": RunConfig(
@@ -109,7 +110,7 @@ WITH_WEIGHTS: dict[str, RunConfig] = {
     FROM_LABELS: RunConfig(
         training=TrainingParams(epochs=5, learning_rate=5e-4),
         model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=224),
-        self_training=SelfTrainingParams(rounds=2, keep=0.5, label_share=0.5),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0, label_share=0.5),
         prediction=PredictionParams(refine="grabcut"),
     ),
 }

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, Params, field_schemas, parse
-from engine.core.run_config import PRESETS, RunConfig, flattened, preset_config
+from engine.core.run_config import PRESETS, WITH_WEIGHTS, RunConfig, flattened, preset_config
 
 _SPELLINGS = ARCHITECTURE_TITLES | {
     "adamw": "AdamW",
@@ -41,12 +41,13 @@ def preset_text(name: str, weights: bool = False) -> str:
     model, rounds = config.model, config.self_training.rounds
     filters = f" with {model.base_filters} base filters" if model.uses("base_filters") else ""
     size = f"{model.image_size} × {model.image_size} px"
+    starts = " It starts from ImageNet weights." if name in WITH_WEIGHTS and weights else ""
     parts = [f"{ARCHITECTURE_TITLES[model.architecture]}{filters} at {size}", f"up to {config.training.epochs} epochs"]
     if rounds > 1:
         parts.append(f"{rounds} rounds on pseudo-labels")
     if not config.augmentation.enabled:
         parts.append("no augmentation")
-    return f"{PRESET_PURPOSES[name]} {', '.join(parts)}."
+    return f"{PRESET_PURPOSES[name]}{starts} {', '.join(parts)}."
 
 
 @dataclass(frozen=True)
