@@ -2,32 +2,44 @@
 
     python -m benchmarks.self_training gain ../shared/data/nuclei -p self_training.rounds=3
     python -m benchmarks.self_training gain ../shared/data/ecssd --method saliency --preset fast --keep /tmp/ecssd
+    python -m benchmarks.self_training shares /tmp/ecssd ../shared/data/ecssd
+    python -m benchmarks.self_training judge /tmp/ecssd /tmp/nuclei
 
-Imports the folder, labels it without truth, and trains on those labels; then reads what the database holds. Truth
-scores and decides nothing. "Labels" trained the first round; "masks" are what the run itself stored for its own
+`gain` imports the folder, labels it without truth, and trains on those labels; then reads what the database holds.
+Truth scores and decides nothing. "Labels" trained the first round; "masks" are what the run itself stored for its own
 dataset. All are at threshold 0.5, means over images of IoU and Dice: over all images, and over files 0, 2, 4 … and
 1, 3, 5 … in the order of their names. Images that a network was trained on count too: their labels are what it had to
-improve on.
+improve on. `shares` and `judge` read the rounds of such runs that were kept.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import psutil
 import typer
 from sqlalchemy import Row, select
 
-from benchmarks.harness import PARTS, Folder, Params, data_root, engine, note, paths, suite, table
-from db.models import Image, Label, LabelSet, Prediction, PredictionSet, Run
+from benchmarks.harness import PARTS, Folder, Foreground, Params, data_root, engine, note, paths, suite, table
+from db.datasets import named_images
+from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Run
 from db.rounds import rounds
+from db.runs import label_share
 from db.session import Database
 from engine.core.settings import Settings
+from engine.datasets.truth_file import read_truth
+from engine.imaging import codec
+from engine.imaging.metrics import dice, iou
 from engine.labelling.base import DEFAULT_METHOD
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from engine.training.run_details import encoder_weights
 
 Scores = Mapping[str, tuple[float, float]]
@@ -36,16 +48,18 @@ ROUND = (
     *("number", "accepted", "first_epoch", "last_epoch", "images", "left_out", "agreement", "labels_quality"),
     *("masks_quality", "labels_truth_iou", "labels_truth_dice", "masks_truth_iou", "masks_truth_dice", "reason"),
 )
+SHARES = 0.0, 0.25, 0.5, 0.75, 1.0
 app = suite(__doc__)
 
 
 @app.command()
 def gain(
     folder: Folder,
-    preset: str = "fast",
+    preset: str = "from_labels",
     params: Params = None,
     method: Annotated[str, typer.Option(help="A label method.")] = DEFAULT_METHOD,
     label_params: Annotated[list[str] | None, typer.Option("-l", help="NAME=VALUE of the label method")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A file of pretrained weights to add first.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this DATA_ROOT.")] = None,
 ) -> list[dict[str, Any]]:
     """From a folder to final masks: scores of labels and masks against truth, and what was gained."""
@@ -59,13 +73,149 @@ def gain(
             minutes[command] = (time.monotonic() - began) / 60
             return result
 
-        step("import", str(folder.resolve()), "--name", "images")
-        labelled = step("label", "images", "--method", method, *_options(label_params))
-        trained = step("train", "images", "--labels", labelled["label_set"], "--preset", preset, *_options(params))
+        name = folder.resolve().name
+        if weights:
+            engine(root, "weights", "add", str(weights))
+        step("import", str(folder.resolve()), "--name", name)
+        labelled = step("label", name, "--method", method, *_options(label_params))
+        trained = step("train", name, "--labels", labelled["label_set"], "--preset", preset, *_options(params))
         report = read(root, trained["run"], folder)
     note(table({**report["about"], "minutes": minutes, "load_after": psutil.getloadavg()[0]}))
     note(table(report["rounds"]))
     return report["gains"]
+
+
+@app.command()
+def shares(
+    root: Annotated[Path, typer.Argument(help="A folder that `gain --keep` has written.")],
+    folder: Folder,
+    foreground: Foreground = 1,
+) -> list[dict[str, Any]]:
+    """IoU and Dice of each round's masks and of their means with the labels, for shares of the labels up to 1."""
+    rows = []
+    for part in PARTS:
+        truth = {image.stem: read_truth(mask.read_bytes()).values >= foreground for image, mask in paths(folder, part)}
+        for number, share, found in mixed_masks(root.resolve(), set(truth)):
+            scores = [(iou(mask, truth[stem]), dice(mask, truth[stem])) for stem, mask in found.items()]
+            means = dict(zip(("iou", "dice"), map(statistics.fmean, zip(*scores, strict=True)), strict=True))
+            rows.append({"part": part, "images": len(scores), "round": number, "label_share": share, **means})
+    return rows
+
+
+def mixed_masks(root: Path, stems: set[str]) -> Iterator[tuple[int, float, dict[str, np.ndarray]]]:
+    """Yield (round, share of the labels, {stem: mask, bool (H, W)}) for each round of the only run in a DATA_ROOT."""
+    database = Database(Settings(data_root=root, database_url="").resolved_database_url)
+    files = LocalStore(root)
+    with database.reading() as session:
+        run = session.scalars(select(Run)).one()
+        images = {Path(name).stem: id_ for name, id_ in named_images(session, run.dataset_id)}
+        numbers = [each.number for each in rounds(session, run.id)]
+    database.close()
+
+    def levels(key: str) -> np.ndarray:
+        return codec.decode_png(files.read(key)).astype(np.float32)
+
+    labels = {stem: levels(stored.label_key(run.label_set_id, images[stem])) for stem in stems & set(images)}
+    for number in numbers:
+        own = {stem: levels(stored.round_mask_key(run.id, number, images[stem])) for stem in labels}
+        for share in SHARES:
+            yield number, share, {stem: share * labels[stem] + (1 - share) * own[stem] >= 128 for stem in labels}
+
+
+@app.command()
+def judge(
+    roots: Annotated[list[Path], typer.Argument(help="The folders that `gain --keep` has written.")],
+) -> list[dict[str, Any]]:
+    """Was each round accepted rightly? A round is right to be accepted if its masks have the higher IoU.
+
+    "Lost" is the IoU between the better masks and those that were kept. "Elsewhere" is the tolerance of quality that
+    loses least on the rounds of all other sets, in place of APPEARANCE_SLACK, and what it then loses here.
+    """
+    from engine.training.self_training import APPEARANCE_SLACK  # TensorFlow takes seconds to load
+
+    measured = [each for root in roots for each in measured_rounds(root.resolve())]
+    rows = []
+    for each in measured:
+        slack = best_slack([other for other in measured if other.dataset != each.dataset])
+        rows.append(
+            {
+                "set": each.dataset,
+                "weights": each.weights,
+                "round": each.number,
+                "agreement": each.agreement,
+                "quality": f"{each.quality_before:.3f} to {each.quality:.3f}",
+                "iou": f"{each.iou_before:.3f} to {each.iou:.3f}",
+                "accepted": each.accepted(APPEARANCE_SLACK),
+                "lost": each.lost(APPEARANCE_SLACK),
+                "slack_elsewhere": slack,
+                "lost_elsewhere": each.lost(slack),
+            }
+        )
+    wrong = sum(row["lost"] > 0 for row in rows), sum(row["lost_elsewhere"] > 0 for row in rows)
+    note(f"Of {len(rows)} decisions {wrong[0]} are wrong, and {wrong[1]} with the tolerance of the other sets.")
+    return rows
+
+
+@dataclass(frozen=True)
+class MeasuredRound:
+    """A round and what it had to improve on: labels before the first round, later the masks that were kept.
+
+    Qualities and IoU against truth are means over all images. `agrees` is whether agreement rose, if it was asked for.
+    """
+
+    dataset: str
+    weights: str
+    number: int
+    agreement: float
+    agrees: bool
+    quality_before: float
+    quality: float
+    iou_before: float
+    iou: float
+
+    def accepted(self, slack: float) -> bool:
+        """Whether the rule accepts the round with this tolerance of quality."""
+        return self.agrees and self.quality >= self.quality_before - slack
+
+    def lost(self, slack: float) -> float:
+        """Return the IoU that the decision costs; 0 if it is right."""
+        kept = self.iou if self.accepted(slack) else self.iou_before
+        return max(self.iou, self.iou_before) - kept
+
+
+def measured_rounds(root: Path) -> list[MeasuredRound]:
+    """Return the rounds of all runs in a DATA_ROOT whose dataset has truth."""
+    found = []
+    database = Database(Settings(data_root=root, database_url="").resolved_database_url)
+    with database.reading() as session:
+        for run in session.scalars(select(Run)):
+            dataset, before = session.get_one(Dataset, run.dataset_id), None
+            for each in rounds(session, run.id):
+                first = before is None
+                found.append(
+                    MeasuredRound(
+                        dataset=dataset.name,
+                        weights=encoder_weights(run.details) or "none",
+                        number=each.number,
+                        agreement=each.agreement,
+                        agrees=first or each.agreement > before.agreement,
+                        quality_before=each.labels_quality if first else before.masks_quality,
+                        quality=each.masks_quality,
+                        iou_before=each.labels_truth_iou if first else before.masks_truth_iou,
+                        iou=each.masks_truth_iou,
+                    )
+                )
+                before = each if first or each.accepted else before
+    database.close()
+    return found
+
+
+def best_slack(measured: Sequence[MeasuredRound]) -> float:
+    """Return the tolerance of quality with which the rule loses least IoU on these rounds, the middle of a range."""
+    drops = sorted({each.quality_before - each.quality for each in measured})
+    ends = [drops[0] - 0.01, *drops, drops[-1] + 0.01] if drops else [0.0, 0.0]
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(ends)]
+    return min(middles, key=lambda slack: sum(each.lost(slack) for each in measured))
 
 
 def _options(params: list[str] | None) -> list[str]:
@@ -94,6 +244,7 @@ def read(root: Path, run_id: str, folder: Path) -> dict[str, Any]:
             "precision": run.details.get("hardware", {}).get("precision", ""),
             "flips": final.flips,
             "refine": final.refine,
+            "label_share": label_share(run),
         }
         all_rounds = [{name: getattr(each, name) for name in ROUND} for each in rounds(session, run.id)]
     database.close()

@@ -56,6 +56,11 @@ def listing(session: Session, dataset_id: str | None = None) -> list[LabelSet]:
     return list(session.scalars(query.where(LabelSet.dataset_id == dataset_id) if dataset_id else query))
 
 
+def label_free(label_set: LabelSet | None) -> bool:
+    """Whether a method computed the masks of a set from the images alone; False for truth, which is None."""
+    return label_set is not None and label_set.method not in (IMPORTED, "strokes")
+
+
 def labelled_images(session: Session, label_set_id: str) -> set[str]:
     """Return the ids of the images that have their mask."""
     return set(session.scalars(select(Label.image_id).where(Label.label_set_id == label_set_id)))

@@ -20,7 +20,15 @@ from db.names import counted_name, default_name, run_parts
 from engine.core import machine
 from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences, flattened
+from engine.core.run_config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    RunConfig,
+    config_from,
+    differences,
+    flattened,
+    preset_config,
+)
 from engine.core.run_config_text import preset_text, titles, value_words
 from engine.imaging import class_maps, codec
 from engine.imaging.class_colours import class_colours, with_present_colours
@@ -68,6 +76,8 @@ class Teacher:
     problem: str = ""
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
+    label_free: bool = False
+    """Whether a method computed the masks from the images alone."""
 
     @property
     def label_set_id(self) -> str | None:
@@ -177,34 +187,37 @@ def source(session: Session, run_id: str | None) -> Source | None:
     return Source(run.id, run.name, run.dataset_id, run.label_set_id or TRUTH, preset, config, problem)
 
 
-def start_config(preset: str, assignments: Sequence[str], origin: Source | None) -> tuple[RunConfig, str]:
+def start_config(
+    preset: str, assignments: Sequence[str], origin: Source | None, weights: bool = False
+) -> tuple[RunConfig, str]:
     """Return the start values of the form, and a message if `assignments` were ignored.
 
     Args:
         assignments: the differences to the preset, as in the page's URL: "training.epochs=3".
+        weights: whether there are pretrained weights to start from.
     """
-    base = origin.config if origin else PRESETS[preset]
+    base = origin.config if origin else preset_config(preset, weights)
     if not assignments:
         return base, ""
     try:
-        config = config_from(preset, from_assignments(list(assignments)))
+        config = config_from(preset, from_assignments(list(assignments)), weights)
     except ParameterError as error:
         return base, f"The settings in the URL were ignored. {error}"
     # Other numbers than 1, which merges them, are those of the truth, which another dataset may not have.
     return _with_classes(config, int(config.model.classes == 1)), ""
 
 
-def assignments(preset: str, config: RunConfig) -> list[str]:
+def assignments(preset: str, config: RunConfig, weights: bool = False) -> list[str]:
     """Return the differences to the preset in the format of `start_config`."""
-    return [f"{path}={value}" for path, _, value in differences(PRESETS[preset], config)]
+    return [f"{path}={value}" for path, _, value in differences(preset_config(preset, weights), config)]
 
 
-def changes(preset: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+def changes(preset: str, values: Mapping[str, Any], weights: bool = False) -> tuple[str, ...]:
     """Return the settings of the form {dotted name: value} that differ from the preset, as "Batch size 8 (4)".
 
     The epochs are left out: they are in sight.
     """
-    base = flattened(PRESETS[preset])
+    base = flattened(preset_config(preset, weights))
     return tuple(
         f"{titles(path)[1]} {value_words(path, value)} ({value_words(path, base[path])})"
         for path, value in values.items()
@@ -219,7 +232,7 @@ def fold_title(changed: Sequence[str]) -> str:
 
 def preset_note(preset: str, weights: bool) -> str:
     """Return what a preset is for, and what it costs to have no pretrained `weights`."""
-    return preset_text(preset) + ("" if weights or preset == WITH_WEIGHTS else f" {WITHOUT_WEIGHTS}")
+    return preset_text(preset, weights) + ("" if weights or preset == WITH_WEIGHTS else f" {WITHOUT_WEIGHTS}")
 
 
 def time_sentence(estimate: Estimate) -> str:
@@ -352,7 +365,16 @@ def _label_teacher(
     elif not kept:
         problem = f"Every mask of the mask set {label_set.name!r} is dropped. Keep some of them on the Masks page."
     colours = tuple(class_colours(with_present_colours(label_set.classes, dataset.classes)))
-    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set), colours)
+    return Teacher(
+        label_set.id,
+        label_set.name,
+        " · ".join(parts),
+        kept,
+        problem,
+        _classes(label_set),
+        colours,
+        label_free=recipes.label_free(label_set),
+    )
 
 
 def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:

@@ -74,8 +74,8 @@ def pretrained_state(without: str) -> None:
         unknown = "" if added.of_imagenet else " What they were trained on is unknown."
         name = "ImageNet weights" if added.of_imagenet else f"Weights of {escaped(pretrained.short_name(added.file))}"
         st.caption(
-            f":material/check_circle: {name} for MobileNetV2 ({size(added.bytes)}), used by trainings with the preset "
-            f"*encoder*, by strokes, deep features and *Automatic*. What they help names them.{unknown}",
+            f":material/check_circle: {name} for MobileNetV2 ({size(added.bytes)}), used by the presets *From labels* "
+            f"and *Encoder*, by strokes, deep features and *Automatic*. What they help names them.{unknown}",
             help=escaped(added.origin),
         )
         return

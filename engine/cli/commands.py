@@ -27,7 +27,7 @@ from engine.cli.reading_options import Channels, Pages
 from engine.cli.run_report import against, class_names, run_result, validation
 from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import PRESETS, config_from
+from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.core.settings import Settings, settings
 from engine.datasets.corrections import laid_over
 from engine.datasets.left_out import cleared_masks
@@ -36,7 +36,7 @@ from engine.imaging import class_maps, codec
 from engine.imaging.left_out import LeftOut
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
-from engine.network.pretrained import default_preset
+from engine.network.pretrained import default_preset, installed
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
@@ -94,6 +94,16 @@ def print_result(result: Any, as_json: bool, sentence: str) -> None:
 def require_one_source(labels: str | None, truth: bool) -> None:
     if (labels is None) != truth:
         raise CommandFailed("Choose what to train on: either --labels LABEL_SET or --truth.")
+
+
+def chosen_config(
+    installation: Installation, preset: str | None, labels: str | None, values: dict[str, Any]
+) -> tuple[str, RunConfig]:
+    """Return the preset, or the default one for a mask set or truth, and its settings with `values` over them."""
+    with installation.database.reading() as session:
+        label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
+    preset = preset or default_preset(installation.files, recipes.label_free(label_set))
+    return preset, config_from(preset, values, weights=installed(installation.files) is not None)
 
 
 def existing(path: Path, what: str) -> Path:
@@ -208,7 +218,10 @@ def train(
     truth: TrainTruth = False,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"One of {', '.join(PRESETS)}.  [default: encoder if there are weights for it, else fast]"),
+        typer.Option(
+            help=f"One of {', '.join(PRESETS)}.  [default: from_labels for a mask set that a method computed, else "
+            "encoder if there are weights for it, else fast]"
+        ),
     ] = None,
     no_corrections: Annotated[
         bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
@@ -223,8 +236,7 @@ def train(
     needed = needs_from(needs)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
     installation = Installation()
-    preset = preset or default_preset(installation.files)
-    config = config_from(preset, given)
+    preset, config = chosen_config(installation, preset, labels, given)
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None

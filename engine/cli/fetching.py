@@ -45,7 +45,9 @@ def list_(as_json: AsJson = False):
     preset = pretrained.default_preset(files)
     sentence = f"{found.origin}, {found.bytes / 1e6:.1f} MB." if found else "No pretrained weights were added."
     result = {"weights": asdict(found) if found else None, "default_preset": preset}
-    print_result(result, as_json, f"{sentence} Trainings use the preset {preset!r} unless another is chosen.")
+    print_result(
+        result, as_json, f"{sentence} Trainings on truth have the preset {preset!r}, unless another is chosen."
+    )
 
 
 @app.command()
@@ -67,8 +69,8 @@ def _add(source: str, as_json: bool) -> None:
 
     added = add_pretrained(source, Installation().files)
     sentence = (
-        f"Added {added.origin} ({added.bytes / 1e6:.1f} MB). Strokes, deep features and Automatic use it from now on, "
-        f"and the preset {pretrained.WITH_WEIGHTS!r} is the default of trainings."
+        f"Added {added.origin} ({added.bytes / 1e6:.1f} MB). Strokes, deep features, Automatic and the presets "
+        f"'from_labels' and {pretrained.WITH_WEIGHTS!r} use it from now on."
     )
     result = {"key": stored.backbone_key(), "weights": added.file} | asdict(added)
     print_result(result, as_json, sentence)

@@ -16,13 +16,13 @@ from engine.cli.commands import (
     TrainLabels,
     TrainTruth,
     app,
+    chosen_config,
     print_result,
     require_one_source,
 )
 from engine.core.parameters import from_assignments
-from engine.core.run_config import RunConfig, config_from
+from engine.core.run_config import RunConfig
 from engine.network.plan import network_plan
-from engine.network.pretrained import default_preset
 
 
 @app.command()
@@ -40,7 +40,7 @@ def measure(
     """Try two batches with the settings that `train` would use: time of an epoch and of the run, and memory."""
     require_one_source(labels, truth)
     installation = Installation()
-    config = config_from(preset or default_preset(installation.files), from_assignments(param or []))
+    _, config = chosen_config(installation, preset, labels, from_assignments(param or []))
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None

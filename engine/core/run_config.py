@@ -61,6 +61,7 @@ class RunConfig(Params):
 
 
 DEFAULT_PRESET = "fast"
+FROM_LABELS = "from_labels"
 PRESETS: dict[str, RunConfig] = {
     "fast": RunConfig(),
     # Chosen on eggs-and-pans with truth, for half an hour on two cores (docs/benchmarks.md)
@@ -75,6 +76,13 @@ PRESETS: dict[str, RunConfig] = {
         training=TrainingParams(epochs=16, learning_rate=5e-4),
         model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=320),
         self_training=SelfTrainingParams(rounds=2, keep=0.0),
+    ),
+    # Few epochs, as a network learns the errors of its labels later than what they have in common (docs/benchmarks.md)
+    FROM_LABELS: RunConfig(
+        training=TrainingParams(epochs=12),
+        model=ModelParams(image_size=160),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0, label_share=0.5),
+        prediction=PredictionParams(refine="grabcut"),
     ),
     # The U-Net that reported a validation Dice of 0.5998 on eggs-and-pans: it had no augmentation.
     "classic": RunConfig(
@@ -98,15 +106,35 @@ PRESETS: dict[str, RunConfig] = {
 }
 
 
-def config_from(preset: str = DEFAULT_PRESET, values: dict[str, Any] | None = None) -> RunConfig:
-    """Return the preset, overridden by `values` (nested by group, as from `parameters.from_assignments`).
+WITH_WEIGHTS: dict[str, RunConfig] = {
+    FROM_LABELS: RunConfig(
+        training=TrainingParams(epochs=5, learning_rate=5e-4),
+        model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=224),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0, label_share=0.5),
+        prediction=PredictionParams(refine="grabcut"),
+    ),
+}
+"""What these presets are where there are pretrained weights to start from."""
+
+
+def preset_config(preset: str, weights: bool = False) -> RunConfig:
+    """Return the parameters of a preset; `weights` says whether there are pretrained weights to start from.
+
+    Raises:
+        ParameterError: there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ParameterError(f"There is no preset '{preset}'. Known: {', '.join(PRESETS)}.")
+    return WITH_WEIGHTS.get(preset, PRESETS[preset]) if weights else PRESETS[preset]
+
+
+def config_from(preset: str = DEFAULT_PRESET, values: dict[str, Any] | None = None, weights: bool = False) -> RunConfig:
+    """Return `preset_config`, overridden by `values` (nested by group, as from `parameters.from_assignments`).
 
     Raises:
         ParameterError: there is no such preset, or one sentence for each invalid parameter.
     """
-    if preset not in PRESETS:
-        raise ParameterError(f"There is no preset '{preset}'. Known: {', '.join(PRESETS)}.")
-    return parse(RunConfig, _merged(PRESETS[preset].model_dump(), values or {}))
+    return parse(RunConfig, _merged(preset_config(preset, weights).model_dump(), values or {}))
 
 
 def differences(a: RunConfig, b: RunConfig) -> list[tuple[str, Any, Any]]:

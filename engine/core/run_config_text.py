@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, Params, field_schemas, parse
-from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.core.run_config import PRESETS, WITH_WEIGHTS, RunConfig, flattened, preset_config
 
 _SPELLINGS = ARCHITECTURE_TITLES | {
     "adamw": "AdamW",
@@ -29,22 +29,25 @@ PRESET_PURPOSES = {
     "fast": "A quick first result: minutes on an ordinary computer.",
     "classic": "The published U-Net, as a baseline: hours on an ordinary computer.",
     "thorough": "Better masks in half an hour on an ordinary computer, for a few hundred images.",
+    "from_labels": "For masks that a method computed: a network that corrects them in minutes. Where it is no better, "
+    "they stay as they are.",
     "encoder": "The best masks of photographs, in minutes. It starts from ImageNet weights.",
 }
 
 
-def preset_text(name: str) -> str:
-    """Return the purpose of a preset and its main parameters."""
-    config = PRESETS[name]
+def preset_text(name: str, weights: bool = False) -> str:
+    """Return the purpose of a preset and its main parameters, where there are pretrained `weights` or not."""
+    config = preset_config(name, weights)
     model, rounds = config.model, config.self_training.rounds
     filters = f" with {model.base_filters} base filters" if model.uses("base_filters") else ""
     size = f"{model.image_size} × {model.image_size} px"
+    starts = " It starts from ImageNet weights." if name in WITH_WEIGHTS and weights else ""
     parts = [f"{ARCHITECTURE_TITLES[model.architecture]}{filters} at {size}", f"up to {config.training.epochs} epochs"]
     if rounds > 1:
         parts.append(f"{rounds} rounds on pseudo-labels")
     if not config.augmentation.enabled:
         parts.append("no augmentation")
-    return f"{PRESET_PURPOSES[name]} {', '.join(parts)}."
+    return f"{PRESET_PURPOSES[name]}{starts} {', '.join(parts)}."
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
         values = flattened(parse(RunConfig, config))
     except ParameterError:
         return _stored_rows(config)
-    base = flattened(PRESETS[preset]) if preset in PRESETS else values
+    weights = values["model.encoder_weights"] != "none"
+    base = flattened(preset_config(preset, weights)) if preset in PRESETS else values
     # Presets leave this open, and each run has the number that it got; older ones have none and merged all classes.
     values["model.classes"] = values["model.classes"] or 1
     base = base | {"model.classes": values["model.classes"]}

@@ -295,6 +295,15 @@ class SelfTrainingParams(Params):
         title="Drop the worst",
         only_with={"rounds": SEVERAL_ROUNDS},
     )
+    label_share: float = number(
+        0.0,
+        0,
+        0.95,
+        "Share of the labels in the masks of the run's own images; the rest is the network's. Unless it is 0, these "
+        "masks stay the labels where no round is accepted.",
+        title="Share of the labels in the masks",
+        only_with={"rounds": SEVERAL_ROUNDS},
+    )
 
 
 class PredictionParams(Params):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.network_parameters import ModelParams
-from engine.core.run_config import DEFAULT_PRESET
+from engine.core.run_config import DEFAULT_PRESET, FROM_LABELS
 from engine.core.settings import settings
 from engine.store import keys as stored
 from engine.store.base import Store
@@ -74,8 +74,13 @@ def remember(files: Store, added: Pretrained) -> None:
     _write(files, asdict(added))
 
 
-def default_preset(files: Store) -> str:
-    """Return the preset that a training has unless another is chosen: "encoder" once there are weights for it."""
+def default_preset(files: Store, label_free: bool = False) -> str:
+    """Return the preset that a training has unless another is chosen: "encoder" once there are weights for it.
+
+    It is "from_labels" for `label_free` masks, which a method computed without anybody's help.
+    """
+    if label_free:
+        return FROM_LABELS
     return WITH_WEIGHTS if installed(files) else DEFAULT_PRESET
 
 

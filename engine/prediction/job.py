@@ -83,6 +83,9 @@ def predict_dataset(
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
+    Labels have a share in the masks of a run's own images where it says so (`db.runs.label_share`). Uncertainty and
+    what is compared with labels or mirror images are the network's.
+
     `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
     folder of any length
     fits into memory.
@@ -127,12 +130,16 @@ def predict_dataset(
             levels, unsure = (
                 left_out.cleared(metrics.probability_to_u8(each)) for each in (drawn.probability, drawn.uncertainty)
             )
+            row, classes = references.of_network(image, levels), drawn.classes
+            if references.label_share and (label := references.label(image)) is not None:
+                taught = None if classes is None else references.label_classes(image)
+                levels, classes = _mixed(levels, classes, left_out.cleared(label), taught, references.label_share)
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
-            if drawn.classes is not None:
-                files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(drawn.classes))
+            if classes is not None:
+                files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(classes))
             files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
-            scores = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
-            rows.append(references.scored(image, levels, drawn.classes) | scores)
+            row |= {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
+            rows.append(row | references.of_mask(image, levels, classes))
             means.add(rows[-1])
             context.progress(means.images, len(images), rate=pace.rate(means.images), **phase)
             stopping = should_stop()
@@ -231,43 +238,71 @@ class _References:
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
             self._same_classes = runs.same_classes(run, dataset)
+            self.label_share = runs.label_share(session.get_one(Run, run.id)) if own else 0.0
 
-    def scored(self, image: Image, levels: np.ndarray, classes: np.ndarray | None = None) -> dict[str, Any]:
-        """Return the row of a prediction, uint8 (H, W), with every score that has a reference.
+    def of_network(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
+        """Return what a row has about the network's own mask, uint8 (H, W): how far it agrees with its label."""
+        label = self.label(image)
+        reference = None if label is None else self._left_out.ignored(Reference(metrics.to_mask(label, 0.5)))
+        return {"image_id": image.id, "split": self._splits.get(image.id, ""), **_scores("label", reference, levels)}
+
+    def of_mask(self, image: Image, levels: np.ndarray, classes: np.ndarray | None = None) -> dict[str, Any]:
+        """Return what a row has about the mask, uint8 (H, W): its area, and its scores where there is truth.
 
         `classes`, uint8 (H, W), is the most likely class of each pixel, compared with truth that has the same classes.
         """
-        mask = metrics.to_mask(levels, 0.5)
-        row: dict[str, Any] = {
-            "image_id": image.id,
-            "split": self._splits.get(image.id, ""),
-            "area": float(mask.mean()),
+        truth = self._truth(image)
+        row = {
+            "area": float(metrics.to_mask(levels, 0.5).mean()),
             "mean_probability": float(levels.mean() / 255),
+            **_scores("truth", truth, levels),
         }
-        for name, reference in (("label", self._label(image)), ("truth", self._truth(image))):
-            if reference is None:
-                row |= dict.fromkeys((f"{name}_dice", f"{name}_iou", f"{name}_counts"))
-                continue
-            compared, foreground = reference.beside(mask)
-            row[f"{name}_dice"] = metrics.dice(compared, foreground)
-            row[f"{name}_iou"] = metrics.iou(compared, foreground)
-            counts = metrics.threshold_counts(*reference.beside(levels))
-            row[f"{name}_counts"] = metrics.pack_counts(counts)
-            if name == "truth" and classes is not None and self._same_classes:
-                row["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, classes, 0.5))
+        if truth is not None and classes is not None and self._same_classes:
+            row["truth_confusion"] = truth.confusion(class_maps.to_classes(levels, classes, 0.5))
         return row
 
-    def _label(self, image: Image) -> Reference | None:
+    def label(self, image: Image) -> np.ndarray | None:
+        """Return the pseudo-label that the run was trained on, uint8 (H, W); None where there is none."""
         if self._label_set_id is None or image.id not in self._labelled:
             return None
-        levels = _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
-        return self._left_out.ignored(Reference(metrics.to_mask(levels, 0.5)))
+        return _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
+
+    def label_classes(self, image: Image) -> np.ndarray:
+        """Return the classes of that label, uint8 (H, W), of a run that tells several apart."""
+        assert self._label_set_id is not None
+        return _read(self._files, stored.label_classes_key(self._label_set_id, image.id), image.name)
 
     def _truth(self, image: Image) -> Reference | None:
         if not image.has_truth or not len(self._lookup):
             return None
         values = _read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)
         return self._left_out.reference(values, self._lookup)
+
+
+def _scores(name: str, reference: Reference | None, levels: np.ndarray) -> dict[str, Any]:
+    """Return the scores of a probability, uint8 (H, W), for columns that begin with `name`."""
+    if reference is None:
+        return dict.fromkeys((f"{name}_dice", f"{name}_iou", f"{name}_counts"))
+    compared, foreground = reference.beside(metrics.to_mask(levels, 0.5))
+    counts = metrics.threshold_counts(*reference.beside(levels))
+    return {
+        f"{name}_dice": metrics.dice(compared, foreground),
+        f"{name}_iou": metrics.iou(compared, foreground),
+        f"{name}_counts": metrics.pack_counts(counts),
+    }
+
+
+def _mixed(
+    levels: np.ndarray, classes: np.ndarray | None, label: np.ndarray, taught: np.ndarray | None, share: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mean of a network's probability and its label, uint8 (H, W), in which the label has a share.
+
+    Each pixel has the class that contributes more to it.
+    """
+    of_label, of_network = share * label, (1 - share) * levels
+    if classes is not None and taught is not None:
+        classes = np.where((of_label > of_network) & (taught > 0), taught, classes)
+    return np.rint(of_label + of_network).astype(np.uint8), classes
 
 
 def _already_imported(job: Job, context: JobContext) -> bool:

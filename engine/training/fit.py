@@ -37,7 +37,8 @@ class FitResult:
 
     `reason` is one sentence. `best_epoch` counts from 1 and is None if the run was stopped before the first epoch was
     finished; `best_score` is the value of `checkpoint.monitor` in that epoch, `best_metrics` are all its metrics.
-    `seconds` includes all attempts of a resumed run.
+    `seconds` includes all attempts of a resumed run. `label_share` is the share of the labels in the masks of the
+    run's images.
     """
 
     ended: Ended
@@ -48,6 +49,7 @@ class FitResult:
     best_metrics: dict[str, float]
     seconds: float
     parameter_count: int
+    label_share: float = 0.0
 
 
 def fit(

@@ -134,7 +134,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "val_iou": result.best_metrics.get("val_iou"),
         "train_seconds": round(result.seconds, 1),
     }
-    best = {"best_metrics": result.best_metrics, "best_score": result.best_score}
+    best = {"best_metrics": result.best_metrics, "best_score": result.best_score, runs.LABEL_SHARE: result.label_share}
     report.update(
         ended_reason=result.reason,
         best_epoch=result.best_epoch,

@@ -62,6 +62,21 @@ def weights_origin(details: Mapping[str, Any]) -> str:
     return f"The network's encoder started from pretrained weights: {details.get('weights_file') or weights}."
 
 
+def label_share_note(share: float) -> str:
+    """Return what the masks of a run's own images owe to the labels that it was trained on; empty if nothing."""
+    if not share:
+        return ""
+    if share < 1:
+        return (
+            f"The masks of these images are {share:.0%} the labels that the network was trained on and {1 - share:.0%} "
+            "its own masks. Agreement with the labels is that of the network alone."
+        )
+    return (
+        "The masks of these images are the labels that the network was trained on, because its own were less "
+        "plausible. Agreement with the labels is that of the network, which predicts other images."
+    )
+
+
 def hardware_line(details: Mapping[str, Any]) -> str:
     """Return a run's hardware, such as "2 threads of AMD EPYC · mixed bfloat16 · XLA off"; empty if unknown."""
     hardware = details.get("hardware") or {}

@@ -98,7 +98,8 @@ def train_rounds(
         this = finished[number - 1]
         on_round(this)
         if this.accepted or number == 1:
-            kept = result
+            share = config.self_training.label_share
+            kept = replace(result, label_share=share if this.accepted or not share else 1.0)
             if number > 1:
                 _take_over(place, folder)
                 hooks.on_best(this.best_epoch, result.best_metrics)
@@ -253,6 +254,8 @@ def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> Fi
     reason = f"All {len(finished)} rounds are done and accepted."
     if len(finished) == 1:
         reason = "The network's masks are less plausible than its labels, so there was no further round."
+        if kept.label_share:
+            reason += " The labels stay the masks of its images."
     elif not rejected.accepted:
         reason = f"Round {rejected.number} was not accepted, so the model of round {last.number} is kept."
     return replace(

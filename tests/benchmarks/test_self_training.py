@@ -98,6 +98,33 @@ def test_scores_and_rounds_are_read_from_the_database_and_encoder_weights_are_na
     assert "flips            yes" in text
 
 
+def measured(dataset: str, drop: float, gain: float, agrees: bool = True) -> self_training.MeasuredRound:
+    return self_training.MeasuredRound(dataset, "none", 1, 0.8, agrees, 0.7, 0.7 - drop, 0.5, 0.5 + gain)
+
+
+def test_a_decision_costs_what_the_better_masks_have_more() -> None:
+    better, worse = measured("a", 0.02, 0.1), measured("a", 0.02, -0.1)
+    assert better.accepted(0.03) and better.lost(0.03) == 0
+    assert not better.accepted(0.01) and better.lost(0.01) == pytest.approx(0.1)
+    assert worse.lost(0.03) == pytest.approx(0.1) and worse.lost(0.01) == 0
+    assert not measured("a", 0.0, 0.1, agrees=False).accepted(0.03)
+
+
+def test_the_tolerance_lies_between_what_helped_and_what_did_not() -> None:
+    slack = self_training.best_slack([measured("a", 0.01, 0.1), measured("b", 0.05, -0.1)])
+    assert slack == pytest.approx(0.03)
+
+
+def test_each_round_is_judged_with_the_tolerance_of_the_other_sets(installation: Installation) -> None:
+    trained(installation)
+    rows = self_training.judge([installation.settings.data_root])
+    assert [(row["set"], row["round"], row["accepted"], row["lost"]) for row in rows] == [
+        ("images", 1, True, 0),
+        ("images", 2, False, 0),
+    ]
+    assert rows[0]["iou"] == "0.500 to 0.600"
+
+
 def test_a_step_that_fails_ends_the_command_with_its_sentence(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="`engine import` ended with exit code"):
         engine(tmp_path, "import", str(tmp_path / "nowhere"), "--name", "images")

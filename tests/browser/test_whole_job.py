@@ -41,7 +41,7 @@ def open_page(page: Page, name: str) -> None:
 def train(page: Page, address: str, dataset_id: str, teacher: str, name: str) -> None:
     """Start a small training on the Train page and wait on the Runs page until it has ended."""
     changes = "".join(f"&p={change}" for change in SMALL)
-    page.goto(f"{address}/train?dataset={dataset_id}&labels={teacher}{changes}")
+    page.goto(f"{address}/train?dataset={dataset_id}&labels={teacher}&preset=fast{changes}")
     field = page.get_by_role("textbox", name="Name of the run")
     field.wait_for()
     field.fill(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.parameters import markdown_table
-from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.core.run_config import PRESETS, WITH_WEIGHTS, RunConfig, flattened
 from engine.labelling.base import Method, methods
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -39,7 +39,8 @@ def test_the_training_page_has_the_right_table_for_each_group(group: str) -> Non
 
 
 def test_the_training_page_says_how_the_presets_differ() -> None:
-    flat = [flattened(preset) for preset in PRESETS.values()]
+    presets = PRESETS | {f"{name}, with weights": preset for name, preset in WITH_WEIGHTS.items()}
+    flat = [flattened(preset) for preset in presets.values()]
     rows = [[path, *(values[path] for values in flat)] for path in flat[0]]
     lines = [
         f"| `{path}` | {' | '.join(map(str, values))} |"
@@ -47,5 +48,5 @@ def test_the_training_page_says_how_the_presets_differ() -> None:
         if any(v != values[0] for v in values)
     ]
     found = re.search(r"<!-- presets -->\n(.*?)\n<!-- end of presets -->", TRAINING_PAGE, re.DOTALL)
-    expected = "\n".join([f"| Parameter | {' | '.join(PRESETS)} |", "|" + "---|" * (1 + len(PRESETS)), *lines])
+    expected = "\n".join([f"| Parameter | {' | '.join(presets)} |", "|" + "---|" * (1 + len(presets)), *lines])
     assert found[1] == expected, f"Put this into docs/training.md:\n{expected}"

@@ -66,6 +66,7 @@ class SetView:
     own: bool
     flips: bool
     refine: str
+    label_share: float
     created_at: datetime
     images: int
     predicted: int
@@ -182,6 +183,7 @@ def _set_views(
             own=dataset.id == run.dataset_id,
             flips=row.flips,
             refine=row.refine,
+            label_share=runs.label_share(run) if dataset.id == run.dataset_id else 0.0,
             created_at=row.created_at,
             images=dataset.image_count,
             predicted=count,

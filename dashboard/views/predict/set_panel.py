@@ -82,6 +82,8 @@ def prediction_set(view: SetView) -> None:
 
 def _origin(view: SetView) -> None:
     how = (", averaged over flips" if view.flips else "") + REFINED_BY.get(view.refine, "")
+    if view.label_share:
+        how += f", {view.label_share:.0%} the labels that it was trained on"
     done = "No images yet, to be predicted"
     if view.images:
         done = f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"

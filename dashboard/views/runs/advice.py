@@ -252,6 +252,7 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         return None
     if proposed == config:
         return None
+    changed = assignments(facts.head.known_preset, proposed, proposed.model.encoder_weights != "none")
     return Advice(
         setting=" · ".join(titles(path)),
         now=value_words(path, before),
@@ -259,7 +260,7 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         evidence=evidence,
         page="train",
         # Stated even if it is the preset's value: a URL without any assignment would show the run's own settings.
-        query={"from": facts.head.id, "p": assignments(facts.head.known_preset, proposed) or [f"{path}={value}"]},
+        query={"from": facts.head.id, "p": changed or [f"{path}={value}"]},
     )
 
 

@@ -113,6 +113,8 @@ class LiveStatus:
     """The file of its pretrained weights, for a tooltip."""
     final: bool = False
     """Whether trying again cannot help."""
+    label_share: float = 0.0
+    """The share of the labels in the masks of its images."""
 
     @property
     def live(self) -> bool:
@@ -221,6 +223,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         ),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),
+        label_share=runs.label_share(run),
     )
 
 

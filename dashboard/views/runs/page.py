@@ -159,7 +159,7 @@ def detail(head: RunHead) -> None:
         st.rerun()
     st.header(wording.escaped(head.name), divider="gray")
     parts = [f"Dataset **{wording.escaped(head.dataset)}**", f"trained on **{wording.escaped(head.trained_on)}**"]
-    parts.append(f"preset *{head.preset}*")
+    parts.append(f"preset *{head.preset.replace('_', ' ')}*")
     if head.train_images:
         parts.append(f"{head.train_images} training and {head.validation_images} validation images")
     parts.append(f"created {wording.ago(head.created_at, utc_now())}")

@@ -30,6 +30,7 @@ from dashboard.views.runs.curves import curve_controls, figures, probe_classes, 
 from dashboard.views.runs.facts import LiveStatus, Probe, RunHead
 from engine.store import keys as stored
 from engine.store.base import MissingFile
+from engine.training.run_details import label_share_note
 
 LOG_TAIL_BYTES = 16_000
 ROUND_PX = 330
@@ -44,9 +45,11 @@ CLASS_HELP = "With one class, masks, reference and errors are of that class alon
 
 
 def notes(status: LiveStatus) -> None:
-    """Draw what was doubtful about the masks of a run when it started."""
+    """Draw what was doubtful about the masks of a run when it started, and what its masks owe to the labels."""
     for note in status.notes:
         st.warning(wording.escaped(note), icon=":material/warning:")
+    if note := label_share_note(status.label_share):
+        st.info(note, icon=":material/info:")
 
 
 def results(head: RunHead, status: LiveStatus, masks_open: bool) -> None:
@@ -83,7 +86,7 @@ def results(head: RunHead, status: LiveStatus, masks_open: bool) -> None:
 def configuration(head: RunHead, status: LiveStatus) -> None:
     """Draw all settings of a run, those that differ from the preset first, and what it trained on."""
     changed = head.changed
-    title = f"Settings: preset {head.preset}"
+    title = f"Settings: preset {head.preset.replace('_', ' ')}"
     title += f" with {wording.count(len(changed), 'change')}" if changed else ", unchanged"
     with st.expander(title, icon=":material/tune:"):
         lines = [f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})" for row in changed]

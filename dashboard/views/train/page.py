@@ -22,6 +22,7 @@ from db.waiting import run_at_work
 from db.workers import Needs
 from engine import VERSION
 from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.core.run_config_text import choice_words
 from engine.network import pretrained
 from engine.work.registration import taken_here
 
@@ -62,15 +63,16 @@ def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin:
     return by_key[chosen]
 
 
-def choose_preset(origin: facts.Source | None) -> str:
+def choose_preset(teacher: facts.Teacher, origin: facts.Source | None, weights: bool) -> str:
     """Return the name of the chosen preset; the URL contains it. Choosing one discards changed settings."""
     key = f"train-preset-{origin.run_id if origin else ''}"
-    weights = pretrained.installed(artifacts()) is not None
-    # The weights came while the page was open: nobody chose the preset that was the default without them.
-    if weights and not st.session_state.get("train-weights", weights) and not st.query_params.get_all("p"):
-        st.query_params["preset"] = st.session_state[key] = pretrained.default_preset(artifacts())
-    st.session_state["train-weights"] = weights
-    default = pretrained.default_preset(artifacts())
+    default = pretrained.default_preset(artifacts(), teacher.label_free)
+    before = st.session_state.get("train-default", (default, weights))
+    st.session_state["train-default"] = default, weights
+    # Weights came or another teacher was chosen: nobody chose the preset that was the default before.
+    if before != (default, weights) and st.session_state.get(key) == before[0] and not st.query_params.get_all("p"):
+        st.query_params["preset"] = st.session_state[key] = default
+        reset(default, origin, weights)
     wanted = st.query_params.get("preset") or (origin.preset if origin else default)
 
     def discard() -> None:
@@ -79,33 +81,33 @@ def choose_preset(origin: facts.Source | None) -> str:
         st.query_params["preset"] = st.session_state[key]
 
     st.session_state.setdefault(key, wanted if wanted in PRESETS else default)
-    st.segmented_control("Preset", list(PRESETS), required=True, format_func=str.capitalize, key=key, on_change=discard)
+    st.segmented_control("Preset", list(PRESETS), required=True, format_func=choice_words, key=key, on_change=discard)
     chosen: str = st.session_state[key]
     st.query_params["preset"] = chosen
     st.caption(facts.preset_note(chosen, weights))
     return chosen
 
 
-def start_values(preset: str, origin: facts.Source | None) -> RunConfig:
+def start_values(preset: str, origin: facts.Source | None, weights: bool) -> RunConfig:
     """Return the start values of the form: the preset's, those of an earlier run, or those in the URL."""
     begin = f"{facts.form_key(preset, origin.run_id if origin else None)}-begin"
     if begin not in st.session_state:
         typed = st.query_params.get_all("p")
-        st.session_state[begin], problem = facts.start_config(preset, typed, origin)
+        st.session_state[begin], problem = facts.start_config(preset, typed, origin, weights)
         if problem:
             st.warning(wording.escaped(problem))
     return st.session_state[begin]
 
 
-def reset(preset: str, origin: facts.Source | None) -> None:
+def reset(preset: str, origin: facts.Source | None, weights: bool) -> None:
     """Restore the values of the preset or of the earlier run."""
     key = facts.form_key(preset, origin.run_id if origin else None)
-    st.session_state[f"{key}-begin"], _ = facts.start_config(preset, [], origin)
+    st.session_state[f"{key}-begin"], _ = facts.start_config(preset, [], origin, weights)
     reset_form(key)
 
 
 def advanced(
-    preset: str, origin: facts.Source | None, teacher: facts.Teacher, epochs: Any
+    preset: str, origin: facts.Source | None, weights: bool, teacher: facts.Teacher, epochs: Any
 ) -> tuple[Form[RunConfig], Any]:
     """Draw the settings, folded but for the epochs, and return their values and the fold; the URL has the changes.
 
@@ -113,8 +115,8 @@ def advanced(
         epochs: the place of the number of epochs.
     """
     key = facts.form_key(preset, origin.run_id if origin else None)
-    begin = start_values(preset, origin)
-    changed = facts.changes(preset, form_values(RunConfig, key, begin))
+    begin = start_values(preset, origin, weights)
+    changed = facts.changes(preset, form_values(RunConfig, key, begin), weights)
     with st.container(horizontal=True, vertical_alignment="top"):
         fold = st.expander(
             facts.fold_title(changed), icon=":material/tune:", key=FOLD, on_change="rerun", bind="query-params"
@@ -128,13 +130,13 @@ def advanced(
                 if origin
                 else "Restore the preset.",
                 on_click=reset,
-                args=(preset, origin),
+                args=(preset, origin, weights),
             )
     search = ""
     with fold:
         if fold.open:
             if changed:
-                st.caption(f"Changed from *{preset}*: {wording.escaped(', '.join(changed))}.")
+                st.caption(f"Changed from *{choice_words(preset)}*: {wording.escaped(', '.join(changed))}.")
             search = st.text_input(
                 "Search settings",
                 placeholder="Search settings, such as clip or flip",
@@ -158,7 +160,7 @@ def advanced(
         if search and not any(matches(RunConfig, path, search) for path in flattened(begin)):
             st.caption(f"No setting contains “{wording.escaped(search)}”.")
     if form.params is not None:
-        st.query_params["p"] = facts.assignments(preset, form.params)
+        st.query_params["p"] = facts.assignments(preset, form.params, weights)
     return form, fold
 
 
@@ -291,10 +293,11 @@ with below_teacher:
     st.caption(wording.escaped(teacher.sentence))
     if teacher.problem:
         st.warning(wording.escaped(teacher.problem), icon=":material/warning:")
-    preset = choose_preset(origin)
+    weights = pretrained.installed(artifacts()) is not None
+    preset = choose_preset(teacher, origin, weights)
     epochs_place, name_place = st.columns([1, 2], gap="small")
 with below:
-    form, fold = advanced(preset, origin, teacher, epochs_place)
+    form, fold = advanced(preset, origin, weights, teacher, epochs_place)
 config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
@@ -336,7 +339,7 @@ with pictures:
 if subject is not None and plan is not None and fold.open and not st.session_state.get("train-search"):
     with fold:
         st.divider()
-        size, speed, rate, weights, shown = st.tabs(
+        size, speed, rate, stored, shown = st.tabs(
             ["Size and memory", "Speed", "Learning rate", "Pretrained weights", "Preview"]
         )
         with size:
@@ -346,7 +349,7 @@ if subject is not None and plan is not None and fold.open and not st.session_sta
         with rate:
             form_name = facts.form_key(preset, origin.run_id if origin else None)
             network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
-        with weights:
+        with stored:
             if offered:
                 st.caption("They are offered above.")
             else:

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import PRESETS, RunConfig, config_from, differences, flattened
-from engine.core.run_config_text import preset_text
+from engine.core.run_config import PRESETS, WITH_WEIGHTS, RunConfig, config_from, differences, flattened, preset_config
+from engine.core.run_config_text import config_rows, preset_text
 
 
 def test_classic_is_the_published_recipe():
@@ -33,6 +33,18 @@ def test_a_preset_is_described_by_its_declared_numbers(name, config):
     assert f"up to {config.training.epochs} epochs" in text
     assert ("no augmentation" in text) is not config.augmentation.enabled
     assert (f"{config.model.base_filters} base filters" in text) is (config.model.architecture == "unet")
+
+
+def test_from_labels_is_another_network_where_there_are_pretrained_weights():
+    assert preset_config("from_labels") == PRESETS["from_labels"]
+    assert preset_config("fast", weights=True) == PRESETS["fast"]
+    config = config_from("from_labels", {"training": {"epochs": 3}}, weights=True)
+    assert (config.model.architecture, config.model.encoder_weights) == ("mobilenet_v2", "imagenet")
+    assert (config.training.epochs, config.training.learning_rate) == (3, 5e-4)
+    assert "MobileNetV2" in preset_text("from_labels", weights=True)
+    assert "MobileNetV2" not in preset_text("from_labels")
+    rows = config_rows(WITH_WEIGHTS["from_labels"].model_dump(), "from_labels")
+    assert all(row.preset_value is None for row in rows), "nothing differs from the preset"
 
 
 def test_assignments_of_text_are_laid_over_the_preset():
@@ -66,7 +78,7 @@ def test_a_wrong_value_is_named_with_its_rule(values, words):
 
 
 def test_an_unknown_preset_lists_the_known_ones():
-    with pytest.raises(ParameterError, match=r"no preset 'slow'. Known: fast, thorough, encoder, classic"):
+    with pytest.raises(ParameterError, match=r"no preset 'slow'. Known: fast, thorough, encoder, from_labels"):
         config_from("slow")
 
 

@@ -39,6 +39,7 @@ def test_an_answer_of_no_is_remembered_and_weights_added_later_replace_it(here):
     pretrained.remember(files, pretrained.Pretrained("ours.h5", "ab", 7, "cd"))
     assert pretrained.installed(files).origin == "ours.h5, SHA-256 ab" and not pretrained.declined(files)
     assert pretrained.default_preset(files) == "encoder"
+    assert pretrained.default_preset(files, label_free=True) == "from_labels"
     files.delete(stored.encoder_weights_key())
     assert pretrained.installed(files) is None, "what has vanished is offered again"
 

@@ -1,5 +1,7 @@
 """The training job on a real database with drawn discs: rows, files, stop, resume."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy.orm import Session
@@ -7,9 +9,10 @@ from sqlalchemy.orm import Session
 from db import dataset_truth, datasets, image_care, jobs, recipes, rounds, runs
 from db.models import Dataset, JobStatus, Label, Prediction, Run
 from engine.core.run_config import config_from
-from engine.imaging import codec
+from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.training import job as train
+from engine.training import self_training
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_dataset, add_discs
 from tests.support.predicted import add_label_set
@@ -60,6 +63,37 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
         assert levels.shape == (64, 64)
         assert prediction.area == pytest.approx((levels >= 128).mean())
     assert any("Epoch 2 of 2: 7 of 7 images" in text for text in context.texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monkeypatch, share):
+    dataset = add_discs(installation, 6)
+    label_set_id = add_label_set(installation, dataset)
+    run, job = submit_train(installation, dataset, label_set_id, epochs=1)
+    real = self_training.train_rounds
+    monkeypatch.setattr(self_training, "train_rounds", lambda *given: replace(real(*given), label_share=share))
+    train.run(job, Context(installation))
+    own, rows = predictions(installation, run)
+
+    def levels(key):
+        return codec.decode_png(installation.files.read(key)).astype(float)
+
+    with installation.database.reading() as session:
+        assert runs.label_share(session.get_one(Run, run.id)) == share
+    for row in rows:
+        mask = levels(stored.prediction_key(own.id, row.image_id))
+        label = levels(stored.label_key(label_set_id, row.image_id))
+        network = (mask - share * label) / (1 - share) if share < 1 else None
+        if network is None:
+            assert (mask == label).all()
+            assert row.label_dice < 1, "agreement is that of the network"
+        else:
+            assert network.min() > -2 and network.max() < 257, "the rest is a probability"
+            assert row.label_dice == pytest.approx(metrics.dice(network >= 128, label >= 128), abs=0.05)
+        assert row.area == pytest.approx((mask >= 128).mean())
+        truth = levels(stored.truth_key(dataset.id, row.image_id)) > 0
+        assert row.truth_dice == pytest.approx(metrics.dice(mask >= 128, truth))
 
 
 @pytest.mark.slow

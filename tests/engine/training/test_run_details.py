@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.training.run_details import hardware_line, weights_note
+from engine.training.run_details import hardware_line, label_share_note, weights_note
 
 CPU = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "replicas": 1, "cpu": "AMD EPYC"}
 
@@ -27,3 +27,9 @@ def test_a_run_that_has_not_noted_it_says_nothing():
 def test_weights_that_helped_are_named():
     assert weights_note({"weights": "MobileNetV2 encoder: ImageNet"}) == "ImageNet weights"
     assert weights_note({"weights": "own.weights.h5"}) == "own weights"
+
+
+def test_what_masks_owe_to_labels_is_said():
+    assert label_share_note(0) == ""
+    assert "50% the labels" in label_share_note(0.5) and "50% its own masks" in label_share_note(0.5)
+    assert "are the labels" in label_share_note(1) and "less plausible" in label_share_note(1)

@@ -279,6 +279,14 @@ def test_the_origin_of_a_run_trained_on_labels_names_its_recipe_with_its_changes
     assert found.classes == ("background", "foreground")
 
 
+def test_the_origin_says_how_much_of_a_mask_is_the_label(installation):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset, "teachers"))
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 1.0})
+    assert origin_of(installation, run, flips=True).prediction.endswith("100% the labels that it was trained on")
+
+
 def test_the_origin_of_a_run_trained_on_truth_has_no_recipe(installation):
     run = add_run(installation, add_discs(installation, 3), "r")
     found = origin_of(installation, run)

@@ -70,6 +70,17 @@ def test_targets_have_images_and_the_runs_own_set_comes_last(installation):
     assert [target.id for target in found] == [other.id, own.id]
 
 
+def test_only_a_runs_own_set_has_a_share_of_its_labels(installation):
+    own, other = add_discs(installation, name="own"), add_discs(installation, count=3, name="other")
+    run = add_run(installation, own)
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 0.5})
+    ids = [add_predictions(installation, run, dataset) for dataset in (own, other)]
+    with installation.database.reading() as session:
+        shares = [view.set_view(session, set_id, utc_now(), LOST_AFTER_S).label_share for set_id in ids]
+    assert shares == [0.5, 0]
+
+
 def test_earlier_predictions_leave_out_a_runs_own_set(installation):
     own, other = add_discs(installation, name="own"), add_discs(installation, count=3, name="other")
     run = add_run(installation, own)

@@ -215,6 +215,16 @@ def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(installat
     assert not app.exception
 
 
+def test_a_run_whose_masks_stayed_the_labels_says_so(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run, status=JobStatus.FINISHED)
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 1.0})
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "The masks of these images are the labels that the network was trained on" in texts(app)
+
+
 def test_encoder_weights_are_shown_with_every_score_and_the_hardware_below(installation, open_page, dataset):
     run = start(installation, dataset)
     work(installation, run, status=JobStatus.FINISHED)

@@ -159,6 +159,25 @@ def test_once_there_are_weights_encoder_is_the_default(installation, open_page):
     assert open_page(PAGE, preset="fast").query_params["preset"] == "fast"
 
 
+def test_computed_masks_have_the_preset_from_labels_until_another_is_chosen(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    label_set_id = add_label_set(installation, dataset)
+    app = open_page(PAGE)
+    assert app.query_params["preset"] == "from_labels"
+    app.selectbox[1].set_value("truth").run()
+    assert app.query_params["preset"] == "fast"
+    app.selectbox[1].set_value(label_set_id).run()
+    assert app.query_params["preset"] == "from_labels"
+    installation.files.write(stored.encoder_weights_key(), b"weights")
+    pretrained.remember(installation.files, pretrained.Pretrained("ours.h5", "ab", 9_000_000, "cd"))
+    app.run()
+    assert not app.exception and "a MobileNetV2" in texts(app), "weights came while the page was open"
+    assert app.query_params["preset"] == "from_labels" and not app.query_params.get("p")
+    app.button_group(key="train-preset-").set_value("classic").run()
+    app.selectbox[1].set_value("truth").run()
+    assert app.query_params["preset"] == "classic", "it was chosen"
+
+
 def test_invalid_settings_show_an_error_and_disable_the_start(installation, open_page, submitted):
     add_discs(installation)
     app = open_page(PAGE, advanced="true")
