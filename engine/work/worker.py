@@ -7,7 +7,6 @@ warm job, it keeps that for WARM_WORKER_S seconds more, for predictions only.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -32,7 +31,7 @@ from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.store.disk import NO_SPACE
+from engine.store.disk import FULL, is_full_disk, sqlite_says, sqlstate
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
@@ -135,12 +134,9 @@ class WorkerContext:
 def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
     """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
     causes = list(_causes(error))
-    if any(map(_is_full_disk, causes)):
-        return (
-            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
-            "finished is kept."
-        )
-    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or _sqlstate(cause) == "55P03" for cause in causes):
+    if any(map(is_full_disk, causes)):
+        return f"{FULL} Free some space, then retry: what was finished is kept."
+    if any(sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or sqlstate(cause) == "55P03" for cause in causes):
         return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
@@ -148,26 +144,6 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
         return str(error)  # our own errors are sentences for people
     what = str(error).partition("\n")[0].rstrip(".")[:300]  # the SQL follows on further lines
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return True
-    # TensorFlow and SQLite report it in their own ways; a quota is an I/O error for SQLite
-    return (
-        os.strerror(errno.ENOSPC) in str(error)
-        or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
-        or _sqlstate(error) == "53100"
-    )
-
-
-def _sqlite_says(error: BaseException, *names: str) -> bool:
-    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
-
-
-def _sqlstate(error: BaseException) -> str:
-    """Return PostgreSQL's code of an error, "" for errors of others."""
-    return str(getattr(error, "sqlstate", None) or "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
