@@ -287,6 +287,18 @@ class Operations:
             outcome.broken.append(f"{type(error).__name__}: {error}")
         return outcome
 
+    def each_of_the_last(self, name: str, count: int) -> list[Outcome]:
+        """Kill an operation at each of its last steps in turn."""
+        operation = OPERATIONS[name]
+        self._prepare(operation, random.Random(self._seed))
+        of_steps = steps.run(operation.act, self._place).steps
+        outcomes = []
+        for step in range(of_steps - count + 1, of_steps + 1):
+            outcomes.append(Outcome(step, name, Fault("killed", step), of_steps))
+            self._prepare(operation, random.Random(self._seed))
+            self._episode(outcomes[-1], operation)
+        return outcomes
+
     def _prepare(self, operation: Operation, rng: random.Random) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
         shutil.copytree(self._stored, self._place)

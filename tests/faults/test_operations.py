@@ -1,0 +1,36 @@
+"""Faults at exact steps of what people do at once; `make soak` has many more of them."""
+
+import contextlib
+
+import pytest
+
+from tests.faults.operations import KINDS, OPERATIONS, Operations
+
+SEED = 1145
+SOME = [
+    ("delete dataset", "killed"),
+    ("correct", "killed"),
+    ("back up", "killed"),
+    ("restore", "killed"),
+    ("upgrade", "killed"),
+    ("restore", "disk full"),
+    ("upgrade", "database busy"),
+]
+ALL = [(name, kind) for kind in KINDS for name in OPERATIONS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", [SOME, pytest.param(ALL * 10, marks=pytest.mark.soak)], ids=["some", "many"])
+def test_what_a_fault_interrupts_is_whole_and_can_be_done_again(tmp_path, faults):
+    with contextlib.closing(Operations(tmp_path, SEED)) as operations:
+        outcomes = [operations.run(number, *fault) for number, fault in enumerate(faults)]
+    assert not [outcome for outcome in outcomes if outcome.broken]
+    assert all(outcome.fault.step for outcome in outcomes)
+
+
+@pytest.mark.slow
+def test_a_restore_that_is_killed_at_any_of_its_last_steps_can_be_repeated(tmp_path):
+    """These move what was unpacked into place, the database last."""
+    with contextlib.closing(Operations(tmp_path, SEED)) as operations:
+        outcomes = operations.each_of_the_last("restore", 5)
+    assert not [outcome for outcome in outcomes if outcome.broken]
