@@ -23,7 +23,7 @@ def sentence_of(error: Exception) -> str | None:
     from sqlalchemy.exc import DatabaseError, OperationalError
 
     from db.session import damaged
-    from engine.store.disk import FULL, is_full_disk
+    from engine.core.system_errors import FULL, is_full_disk
 
     if is_full_disk(error.orig if isinstance(error, DatabaseError) and error.orig else error):
         return f"{FULL} Free some space, then try again."

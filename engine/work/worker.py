@@ -28,10 +28,10 @@ from db.session import Database
 from engine.care.belonging import open_together
 from engine.core import logs
 from engine.core.settings import Settings, settings
+from engine.core.system_errors import FULL, is_full_disk, is_unreachable_server, sqlite_says, sqlstate
 from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.store.disk import FULL, is_full_disk, sqlite_says, sqlstate
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
@@ -138,6 +138,8 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
         return f"{FULL} Free some space, then retry: what was finished is kept."
     if any(sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or sqlstate(cause) == "55P03" for cause in causes):
         return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
+    if any(map(is_unreachable_server, causes)):
+        return "The database could not be reached. See that its server runs, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
