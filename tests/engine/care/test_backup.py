@@ -190,7 +190,8 @@ def test_what_a_killed_backup_left_is_removed_by_the_next_one(installation, back
 
 
 def test_a_full_disk_is_a_sentence(installation, backed_up, monkeypatch):
-    def full(*_):
+    def full(writer, key, source):
+        source.close()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("engine.care.backup._Writer.add", full)
