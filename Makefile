@@ -31,6 +31,10 @@ test: .venv/test.stamp
 soak: .venv/test.stamp
 	sh .ci/install-browser
 	$(PYTEST) -n 3 -m soak -o faulthandler_timeout=0
+	.venv/bin/python -m benchmarks.faults operations --faults 200 --seed 1 --seed 2 --seed 3
+	.venv/bin/python -m benchmarks.faults inject --faults 200 --seed 1 --seed 2 --seed 3
+	.venv/bin/python -m benchmarks.faults inject --faults 80 --database postgresql
+	.venv/bin/python -m benchmarks.fuzz files --minutes 50
 
 docs: .venv/test.stamp
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "app.db"
 PIECE_BYTES = 1 << 20
+SILENT_S = 600.0
+"""A backup writes to its files all the time; one that has not for this long was killed."""
 PACKED = (".db", ".json", ".log", ".csv", ".txt")
 """Suffixes of files that deflate well; PNG, WebP and .keras are compressed already."""
 
@@ -73,6 +76,7 @@ def write_backup(
         BackupFailed: the target exists, lies inside DATA_ROOT, or its disk has too little room.
     """
     _refuse_bad_place(target, files)
+    remove_killed(target, now.timestamp())
     with replacing(target) as beside, contextlib.ExitStack() as opened:
         copy = None
         if snapshot is None:
@@ -126,6 +130,21 @@ def _refuse_bad_place(target: Path, files: LocalStore) -> None:
         raise BackupFailed(f"There is no folder {str(target.parent)!r} to write the backup into.")
     if files.root.resolve() in target.resolve().parents:
         raise BackupFailed("A backup cannot be inside what it backs up. Choose a place outside of DATA_ROOT.")
+
+
+def remove_killed(target: Path, now_s: float) -> None:
+    """Delete what backups that were killed left beside a target, if nobody writes to it any more."""
+    # Named by `replacing`, with the copy of the database, and what SQLite keeps of that, beside it.
+    unfinished = re.compile(rf"(.+\.[0-9a-f]{{8}}{re.escape(PART + target.suffix)})(\.db(-wal|-shm|-journal)?)?")
+    pairs: dict[str, list[Path]] = {}
+    for path in target.parent.iterdir():
+        if found := unfinished.fullmatch(path.name):
+            pairs.setdefault(found[1], []).append(path)
+    for paths in pairs.values():
+        with contextlib.suppress(OSError):  # another backup removes them, or they are another user's
+            if now_s - max(path.stat().st_mtime for path in paths) > SILENT_S:
+                for path in paths:
+                    path.unlink()
 
 
 def _refuse_full_disk(target: Path, total_bytes: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.care.findings import Finding, counted
 from engine.care.image_folders import Compared, ImageFolder
+from engine.care.restore import STAGE
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.store.disk import PART
@@ -81,6 +82,7 @@ def elsewhere(inventory: Inventory, files: Store, now: datetime, busy: set[str])
                 yield from half_written([key for key in files.unfinished(folder) if key not in half], folder, at_work)
             if place != stored.RUNS:
                 yield from orphaned(_strange_entries(files, folder, place), folder, at_work)
+    yield from half_written([STAGE] if files.exists(STAGE) else [], "DATA_ROOT")
     yield from _uploads(files, jobs, now)
     if not busy:  # a measurement keeps a folder of its own while it runs
         logs = files.listing(stored.JOBS)

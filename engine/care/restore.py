@@ -17,6 +17,8 @@ from engine.store.keys import BadKey
 from engine.store.local import LocalStore
 
 STAGE = "restore.part"
+MOVING = "moving.json"
+"""In the stage: the names that are moved out of it, so that a restore that is killed meanwhile can be repeated."""
 LARGEST_MANIFEST_BYTES, MANIFEST_BYTES_OF_A_FILE = 100_000_000, 400
 """The list of files may be as long as the first, or have the second for each file in the zip."""
 LARGEST_FILE_BYTES = 1 << 50
@@ -27,7 +29,7 @@ def restore_files(
     source: Path,
     files: LocalStore,
     database: Path | None,
-    prepare: Callable[[Path], None],
+    prepare: Callable[[Path], object],
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Restore a backup into an empty DATA_ROOT, completely or not at all; return its manifest.
@@ -71,13 +73,23 @@ def restore_files(
 def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None:
     if database is not None and database.exists():
         raise BackupFailed(f"There is already a database {str(database)!r}. Move it away before a restore.")
-    if root.exists() and any(entry != stage for entry in root.iterdir()):
+    moved = _moved(stage)
+    if root.exists() and any(entry != stage and entry.name not in moved for entry in root.iterdir()):
         raise BackupFailed(
             f"{str(root)!r} is not empty, and a backup is restored into an empty folder only. Set DATA_ROOT to a new "
             "folder, or move away what is there."
         )
-    shutil.rmtree(stage, ignore_errors=True)  # of an interrupted restore
+    for path in (*(root / name for name in moved), stage):  # of a restore that was killed
+        _delete(path)
     stage.mkdir(parents=True)
+
+
+def _moved(stage: Path) -> list[str]:
+    """Return the names that a restore that was killed had begun to move out of its stage."""
+    try:
+        return [name for name in json.loads((stage / MOVING).read_bytes()) if Path(name).name == name]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
@@ -154,6 +166,7 @@ def _move(stage: Path, root: Path, database: Path | None) -> None:
     """Move everything out of `stage`, or nothing: `root` was empty before."""
     entries = sorted(entry.name for entry in stage.iterdir() if entry.name != DATABASE)
     try:
+        (stage / MOVING).write_text(json.dumps(entries))
         for name in entries:
             (stage / name).replace(root / name)
         if database is not None:
@@ -163,8 +176,12 @@ def _move(stage: Path, root: Path, database: Path | None) -> None:
         if database is not None:
             database.unlink(missing_ok=True)
         for name in entries:
-            if (root / name).is_dir():
-                shutil.rmtree(root / name)
-            else:
-                (root / name).unlink(missing_ok=True)
+            _delete(root / name)
         raise BackupFailed(f"The backup could not be moved into place: {error.strerror or error}.") from None
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

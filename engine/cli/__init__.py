@@ -7,21 +7,28 @@ import sys
 
 def main() -> None:
     """Run a command; an error ends as one sentence on standard error and exit status 1."""
-    from sqlalchemy.exc import DatabaseError, OperationalError
-
-    from db.session import damaged
     from engine.cli.every_command import app  # all commands are on it
 
     try:
         app()
-    except OperationalError as error:
-        print(f"Error: The database cannot be used: {error.orig}.", file=sys.stderr)
-        sys.exit(1)
-    except DatabaseError as error:
-        print(f"Error: {damaged(error)}", file=sys.stderr)
-        sys.exit(1)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("engine", "db"):
+        if (sentence := sentence_of(error)) is None:
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {sentence}", file=sys.stderr)
         sys.exit(1)
+
+
+def sentence_of(error: Exception) -> str | None:
+    """Return what an error tells a person; None for one that nobody foresaw."""
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    from db.session import damaged
+    from engine.core.system_errors import FULL, is_full_disk
+
+    if is_full_disk(error.orig if isinstance(error, DatabaseError) and error.orig else error):
+        return f"{FULL} Free some space, then try again."
+    if isinstance(error, OperationalError):
+        return f"The database cannot be used: {error.orig}."
+    if isinstance(error, DatabaseError):
+        return damaged(error)
+    return str(error) if type(error).__module__.partition(".")[0] in ("engine", "db") else None

@@ -75,7 +75,7 @@ def restore(file: Path, as_json: AsJson = False):
             file,
             LocalStore(current.data_root),
             sqlite_file(current.resolved_database_url),
-            lambda path: ended.append(_ready(path)),
+            lambda path: ended.append(ready(path)),
             progress,
         )
     stopped = sum(ended)
@@ -118,13 +118,13 @@ def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[Inventory]]
     return copied
 
 
-def _ready(path: Path) -> int:
+def ready(path: Path) -> int:
     """Check a restored database, migrate it, and end its unfinished jobs. Returns how many jobs that were."""
     database = Database(sqlite_url(path))
     inventory = Inventory(database)
     try:
         if faults := inventory.faults(quick=False):
-            raise BackupFailed(f"The database in the backup is damaged: {faults[0]}.")
+            raise BackupFailed(f"The database in the backup cannot be used: {faults[0]}.")
         version, _ = inventory.schema()
         if version is None:
             raise BackupFailed("The database in the backup has no tables.")

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Number = TypeVar("Number", int, float)
+MOST_FAULTS, LONGEST_QUOTE = 10, 200
+
 Stage = Literal["look", "fit", "label"]
 """The step of a label method that first depends on a parameter."""
 
@@ -92,12 +94,21 @@ def field_schemas(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one sentence for each error: parameter, rule, value."""
-    return " ".join(_sentence(fault, model) for fault in error.errors())
+    """Return one sentence for each error: parameter, rule, value; of many, the first `MOST_FAULTS`."""
+    faults = error.errors()
+    sentences = [_sentence(fault, model) for fault in faults[:MOST_FAULTS]]
+    more = len(faults) - MOST_FAULTS
+    return " ".join([*sentences, f"There are {more:,} more errors."] if more > 0 else sentences)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message quotes it: what a file holds may be of any length."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
 def _sentence(fault: Any, model: type[BaseModel]) -> str:
-    name = ".".join(str(part) for part in fault["loc"])
+    name = ".".join(str(part) for part in fault["loc"])[:LONGEST_QUOTE]
     if fault["type"] == "extra_forbidden":
         *groups, _ = fault["loc"]
         known = ", ".join(".".join([*groups, field]) for field in _group(model, groups).model_fields)
@@ -106,7 +117,8 @@ def _sentence(fault: Any, model: type[BaseModel]) -> str:
     if fault["type"] == "value_error" and isinstance(fault["input"], dict | BaseModel):
         # The message of a rule between several parameters contains their names and values.
         return f"{f'In {name}: ' if name else ''}{rule}."
-    return f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}. Got {fault['input']!r}."
+    got = shown(fault["input"])
+    return f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}. Got {got}."
 
 
 def _group(model: type[BaseModel], groups: list[Any]) -> type[BaseModel]:

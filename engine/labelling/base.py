@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number
+from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number, shown
 from engine.core.plugins import plugins
 from engine.imaging import class_maps
 from engine.imaging.corrections import shrink_correction
@@ -122,7 +122,7 @@ def find_method(name: str) -> Method:
         ParameterError: there is none; the message lists the known ones.
     """
     if name not in methods():
-        raise ParameterError(f"There is no label method '{name}'. Known: {', '.join(methods())}.")
+        raise ParameterError(f"There is no label method {shown(name)}. Known: {', '.join(methods())}.")
     return methods()[name]
 
 

@@ -23,6 +23,7 @@ from db import corrections, datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
+from engine.core.system_errors import NO_SPACE
 from engine.imaging import codec, metrics
 from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling.base import (
@@ -43,7 +44,6 @@ from engine.labelling.ticks import numbered_classes
 from engine.labelling.verdict import standing, verdict
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
-from engine.store.disk import NO_SPACE
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 16

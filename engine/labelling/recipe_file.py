@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine.core.parameters import ParameterError, parse
+from engine.core.parameters import ParameterError, parse, shown
 from engine.labelling.base import LabelParams, find_method
 
 VERSION = 1
@@ -32,13 +32,13 @@ def from_json(text: str) -> tuple[str, str, dict[str, Any]]:
         raise ParameterError('This is not a recipe: a recipe file starts with {"maskloom_recipe": 1, ….')
     if recipe["maskloom_recipe"] is True or recipe["maskloom_recipe"] != VERSION:
         raise ParameterError(
-            f"This version reads recipe files of version {VERSION}. Got {recipe['maskloom_recipe']!r}."
+            f"This version reads recipe files of version {VERSION}. Got {shown(recipe['maskloom_recipe'])}."
         )
     recipe.setdefault("name", "")
     recipe.setdefault("params", {})
     for key, kind, description in (("name", str, "text"), ("method", str, "text"), ("params", dict, "an object")):
         if not isinstance(recipe.get(key), kind):
-            raise ParameterError(f"The '{key}' of a recipe file is {description}. Got {recipe.get(key)!r}.")
+            raise ParameterError(f"The '{key}' of a recipe file is {description}. Got {shown(recipe.get(key))}.")
     name = recipe["name"].encode("utf-8", "replace").decode()  # JSON allows lone surrogates, which cannot be stored
     params = parse(find_method(recipe["method"]).params, recipe["params"])
     return name, recipe["method"], params.model_dump(mode="json")

@@ -1,17 +1,13 @@
-"""Files of a local disk: written whole or not at all, checked for damage, and errors that mean a full disk."""
+"""Files of a local disk: written whole or not at all, and checked for damage."""
 
 from __future__ import annotations
 
-import errno
 import os
 import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of the errors for a full disk, and for a limit on disk use or on the size of a file."""
 
 PART = ".part"
 """In the name of every file or folder that is not finished."""

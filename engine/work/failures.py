@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.store.disk import NO_SPACE
+from engine.core.system_errors import FULL, is_full_disk, is_unreachable_server, sqlite_says, sqlstate
 from engine.training.memory_advice import memory_advice
 
 
 def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
     """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
     causes = list(_causes(error))
-    if any(map(_is_full_disk, causes)):
-        return (
-            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
-            "finished is kept."
-        )
-    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or _sqlstate(cause) == "55P03" for cause in causes):
+    if any(map(is_full_disk, causes)):
+        return f"{FULL} Free some space, then retry: what was finished is kept."
+    if any(sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or sqlstate(cause) == "55P03" for cause in causes):
         return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
     if lost_database(error):
-        return "The connection to the database was lost. Retry once it responds: what was finished is kept."
+        return "The database could not be reached. See that its server runs, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
@@ -33,36 +28,7 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
 
 def lost_database(error: BaseException) -> bool:
     """Whether the connection to PostgreSQL broke or could not be opened, as while it is restarted."""
-    return any(
-        getattr(cause, "connection_invalidated", False) or _sqlstate(cause).startswith(("08", "57P")) or _is_mute(cause)
-        for cause in _causes(error)
-    )
-
-
-def _is_mute(error: BaseException) -> bool:
-    """Whether psycopg raised it without an answer of the server."""
-    kind = type(error)
-    return kind.__module__.startswith("psycopg") and kind.__name__ == "OperationalError" and not _sqlstate(error)
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return True
-    # TensorFlow and SQLite report it in their own ways; a quota is an I/O error for SQLite
-    return (
-        os.strerror(errno.ENOSPC) in str(error)
-        or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
-        or _sqlstate(error) == "53100"
-    )
-
-
-def _sqlite_says(error: BaseException, *names: str) -> bool:
-    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
-
-
-def _sqlstate(error: BaseException) -> str:
-    """Return PostgreSQL's code of an error, "" for errors of others."""
-    return str(getattr(error, "sqlstate", None) or "")
+    return any(map(is_unreachable_server, _causes(error)))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

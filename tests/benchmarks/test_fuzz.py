@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from contextlib import closing
@@ -13,6 +14,7 @@ from benchmarks import fuzz
 from tests.assets import annotation_files, bad_images, bad_zips
 from tests.assets.bad_files import encoded, picture
 from tests.assets.mutations import mutated, with_right_checksums
+from tests.assets.structured_mutations import mutated_backup, mutated_json
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the fuzzer needs Linux")
 
@@ -58,6 +60,21 @@ def test_an_image_a_zip_and_annotations_are_imported():
         assert [each["outcome"] for each in found] == ["taken", "refused", "taken"], found
         bomb = importer.try_file("zip", bad_zips.bomb_that_says_little())
     assert bomb["outcome"] == "taken" and bomb["mb"] < 100  # the good picture next to it
+
+
+def test_recipes_and_backups_are_read_and_refused_with_nothing_left():
+    recipe, backup = fuzz.recipes()[0][1], fuzz.backup()
+    changed = [mutated_backup(backup, random.Random(seed)) for seed in range(5)]
+    with closing(fuzz.Importer()) as importer:
+        assert [importer.try_file("recipe", data)["outcome"] for data in (recipe, b"{}")] == ["taken", "refused"]
+        found = [importer.try_file("backup", data) for data in (backup, backup[:-9], *changed)]
+    assert [each["outcome"] for each in found[:2]] == ["taken", "refused"], found[:2]
+    assert {each["outcome"] for each in found} <= {"taken", "refused"}, found
+
+
+def test_documents_that_are_changed_stay_json():
+    changed = [mutated_json(b'{"a": [1, {"b": "c"}]}', random.Random(seed)) for seed in range(50)]
+    assert len(set(changed)) > 25 and all(map(json.loads, changed))
 
 
 def test_outcomes_are_counted_and_the_largest_figures_reported():

@@ -1,8 +1,8 @@
 """One fault from beginning to end: a job, a moment, the fault, the check, Resume or Retry, and the check again.
 
-    session = Episodes(rig, seed=1)
+    session = Episodes(rig)
     session.prepare()                        # what the jobs work on, made by jobs without a fault
-    outcome = session.run(number, kind, job_kind)
+    outcome = session.run(seed, number, kind, job_kind)
 
 An outcome's `broken` is a list of sentences, empty if the fault was survived.
 """
@@ -43,6 +43,7 @@ Press = Callable[[Rig, Work], None]
 class Outcome:
     """What became of one fault."""
 
+    seed: int
     number: int
     kind: str
     job: str
@@ -60,8 +61,8 @@ class Outcome:
 class Episodes:
     """Faults one after the other on one rig, so that damage adds up where there is any."""
 
-    def __init__(self, rig: Rig, seed: int) -> None:
-        self.rig, self.seed = rig, seed
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
         self.place = Place(
             draw_pictures(rig.folder / "pictures", 200, 100), draw_pictures(rig.folder / "more", 12, 400)
         )
@@ -89,10 +90,12 @@ class Episodes:
         job = self.rig.job(work.job_id)
         assert job.status == JobStatus.FINISHED, job.error
 
-    def run(self, number: int, kind: Kind, job_kind: str, press: Press | None = None, short: bool = False) -> Outcome:
+    def run(
+        self, seed: int, number: int, kind: Kind, job_kind: str, press: Press | None = None, short: bool = False
+    ) -> Outcome:
         """Inject one fault. `press` goes on with the job in a browser; None calls what the button calls."""
-        rng = random.Random(f"{self.seed}-{number}")
-        outcome, began = Outcome(number, kind.name, job_kind), time.monotonic()
+        rng = random.Random(f"{seed}-{number}")
+        outcome, began = Outcome(seed, number, kind.name, job_kind), time.monotonic()
         try:
             self._episode(outcome, kind, rng, press, short)
         except Exception as error:  # the faults after it are injected all the same
@@ -101,12 +104,12 @@ class Episodes:
         return outcome
 
     def _episode(self, outcome: Outcome, kind: Kind, rng: random.Random, press: Press | None, short: bool) -> None:
-        before = invariants.look(self.rig.root)
-        name = f"{outcome.job} {outcome.number}"
-        work = submit(self.rig, self.place, outcome.job, name, outcome.number + 1, launch=not kind.app_starts)
+        before = invariants.look(self.rig.root, self.rig.url)
+        name, seed = f"{outcome.job} {outcome.seed}-{outcome.number}", 1000 * outcome.seed + outcome.number - 999
+        work = submit(self.rig, self.place, outcome.job, name, seed, launch=not kind.app_starts)
         self._works.append(work)
         outcome.moment = wait_for_moment(self.rig, work, rng, kind)
-        seen = invariants.look(self.rig.root)
+        seen = invariants.look(self.rig.root, self.rig.url)
         done = kind.inject(self.rig, work, rng, short)
         outcome.fault = done.words
         outcome.state = self._settle(work)
@@ -169,7 +172,7 @@ class Episodes:
             self._import_again(done.removed)
 
     def _lost(self, before: invariants.Seen, made_anew: Collection[str] = ()) -> list[str]:
-        return invariants.lost_rows(before, invariants.look(self.rig.root), made_anew)
+        return invariants.lost_rows(before, invariants.look(self.rig.root, self.rig.url), made_anew)
 
     def _made_anew(self, work: Work) -> set[str]:
         """Return the run if a further attempt trains it: it forgets the epoch after the last checkpoint at first."""
@@ -178,13 +181,13 @@ class Episodes:
 
     def check(self, *excused: str) -> list[str]:
         """Return a sentence for each invariant that does not hold now; the files `excused` may be gone or damaged."""
-        root = self.rig.root
-        found = invariants.broken_database(root)
+        root, url = self.rig.root, self.rig.url
+        found = invariants.broken_database(root, url)
         if found:
             return found
-        found += invariants.doubled_rows(root)
+        found += invariants.doubled_rows(root, url)
         said, told = self._doctor(excused)
-        found += told + invariants.broken_files(root, said)
+        found += told + invariants.broken_files(root, said, url)
         states = {work.job_id: self.rig.view(work.job_id).status for work in self._works}
         workers = {job_id: self.rig.worker_of(job_id) for job_id in states}
         found += invariants.deserted_jobs(states, workers)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
+import psycopg
 from PIL import Image
 
 THUMB_PX = 192
@@ -32,14 +34,36 @@ class Seen:
     predictions: frozenset[tuple[str, str]] = frozenset()
 
 
-def opened(root: Path) -> closing[sqlite3.Connection]:
-    """Open an installation's database for reading; `with opened(root) as connection`."""
+class Rows(Protocol):
+    """A connection that executes SQL that SQLite and PostgreSQL both know, with ? for values."""
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class _PostgresqlRows:
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url)
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
+        return self._connection.execute(query.replace("?", "%s").encode(), values)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def opened(root: Path, url: str = "") -> closing[Rows]:
+    """Open an installation's database for reading; `with opened(root) as connection`. `url` is one on PostgreSQL."""
+    if url:
+        return closing(_PostgresqlRows(url))
     return closing(sqlite3.connect(f"file:{root / 'app.db'}?mode=ro", uri=True, timeout=60))
 
 
-def look(root: Path) -> Seen:
-    with opened(root) as database:
-        database.execute("BEGIN")  # one moment for all
+def look(root: Path, url: str = "") -> Seen:
+    with opened(root, url) as database:
+        # One moment for all
+        database.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ" if url else "BEGIN")
         metrics = database.execute("SELECT run_id, epoch, name, value FROM metrics")
         images = database.execute("SELECT dataset_id, id, height, width, has_truth FROM images")
         return Seen(
@@ -50,8 +74,11 @@ def look(root: Path) -> Seen:
         )
 
 
-def broken_database(root: Path) -> list[str]:
-    """The database opens, SQLite finds it whole, and no row points at nothing."""
+def broken_database(root: Path, url: str = "") -> list[str]:
+    """The database opens, SQLite finds it whole, and no row points at nothing. PostgreSQL refuses such rows itself."""
+    if url:
+        with opened(root, url) as database:
+            return [] if database.execute("SELECT 1").fetchone() else ["The database does not answer."]
     try:
         with opened(root) as database:
             told = [row[0] for row in database.execute("PRAGMA integrity_check(5)")]
@@ -74,10 +101,10 @@ def lost_rows(before: Seen, now: Seen, made_anew: Collection[str] = ()) -> list[
     return found[:20]
 
 
-def doubled_rows(root: Path) -> list[str]:
+def doubled_rows(root: Path, url: str = "") -> list[str]:
     """Nothing is there twice, and the epochs of each run count from 1 without a gap, each with the same numbers."""
     found = []
-    with opened(root) as database:
+    with opened(root, url) as database:
         for what, table, columns in (
             ("picture", "images", "dataset_id, content_hash"),
             ("name of an image", "images", "dataset_id, name"),
@@ -100,11 +127,11 @@ def doubled_rows(root: Path) -> list[str]:
     return found
 
 
-def unusable_files(root: Path) -> dict[str, str]:
+def unusable_files(root: Path, url: str = "") -> dict[str, str]:
     """Return {path below root: what is wrong} of files that rows name and that are not there, whole and of the size."""
     found: dict[str, str] = {}
     known = "image_id IN (SELECT id FROM images)"  # else the row points at nothing, which `broken_database` tells
-    with opened(root) as database:
+    with opened(root, url) as database:
         images = database.execute("SELECT dataset_id, id, height, width, has_truth FROM images").fetchall()
         sizes = {image: (width, height) for _, image, height, width, _ in images}
         labels = database.execute(f"SELECT label_set_id, image_id FROM labels WHERE {known}").fetchall()
@@ -113,7 +140,7 @@ def unusable_files(root: Path) -> dict[str, str]:
         ).fetchall()
         models = database.execute("SELECT id FROM runs WHERE best_epoch IS NOT NULL").fetchall()
         exports = database.execute(
-            "SELECT json_extract(result, '$.key') FROM jobs WHERE kind = 'export' AND status = 'finished'"
+            "SELECT result ->> 'key' FROM jobs WHERE kind = 'export' AND status = 'finished'"
         ).fetchall()
     for dataset, image, _, _, truth in images:
         _judge(found, root, f"datasets/{dataset}/images/{image}.png", sizes[image])
@@ -151,9 +178,9 @@ def _judge(found: dict[str, str], root: Path, key: str, size: tuple[int, int] | 
         found[key] = f"{type(error).__name__}"
 
 
-def broken_files(root: Path, said: Collection[str] = ()) -> list[str]:
+def broken_files(root: Path, said: Collection[str] = (), url: str = "") -> list[str]:
     """Every row's file exists and decodes to its size, or is among those that the product `said` are not."""
-    return [f"{key}: {what}" for key, what in unusable_files(root).items() if key not in said][:20]
+    return [f"{key}: {what}" for key, what in unusable_files(root, url).items() if key not in said][:20]
 
 
 def deserted_jobs(states: Mapping[str, str], workers: Mapping[str, int | None]) -> list[str]:

@@ -158,7 +158,7 @@ def _page(kind: str, place: Place, made: dict[str, str]) -> str:
 def done(rig: Rig, work: Work) -> int:
     """Return how many pictures a job has stored, or epochs it has finished; of an export, whether it has begun."""
     if work.kind == "train":
-        with opened(rig.root) as database:
+        with opened(rig.root, rig.url) as database:
             query = "SELECT max(epoch) FROM metrics WHERE run_id = ?"
             return database.execute(query, (work.owner_id,)).fetchone()[0] or 0
     folder = {
@@ -207,7 +207,7 @@ def unfinished(rig: Rig, work: Work) -> list[str]:
 
 
 def _counted(rig: Rig, query: str, owner_id: str, wanted: int, what: str) -> list[str]:
-    with opened(rig.root) as database:
+    with opened(rig.root, rig.url) as database:
         count = database.execute(query, (owner_id,)).fetchone()[0]
     return [] if count == wanted else [f"{count} in place of {wanted}: {what}"]
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from db.models import JobStatus
@@ -95,6 +95,21 @@ def hold_database(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done
     return Done(f"another process held the database ({how}) for {hold_s:.1f} s")
 
 
+def lose_database(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
+    """End all connections to the PostgreSQL server, or the server itself, which is started again after a while."""
+    assert rig.server is not None
+    if rng.random() < 0.5:
+        rig.server.disconnect()
+        return Done("ended all connections to the database")
+    down_s = 1.0 if short else rng.uniform(1, 10)
+    rig.server.crash()
+    try:
+        time.sleep(down_s)
+    finally:
+        rig.server.start()
+    return Done(f"ended the database's server at once, and started it {down_s:.1f} s later")
+
+
 def damage_checkpoint(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     """Damage what the run stored last, while no worker is at it: killed, or stopped by a person."""
     if rng.random() < 0.5:
@@ -169,6 +184,12 @@ KINDS = (
     Kind("file removed", remove_file, ("label", "train", "predict", "objects")),
     Kind("clock moved", move_clock, ("import", "label", "train", "predict", "objects")),
 )
+
+ON_POSTGRESQL = tuple(
+    replace(kind, name="database lost", inject=lose_database) if kind.inject is hold_database else kind
+    for kind in KINDS
+)
+"""The kinds where the database is on a server: nothing there can be held as a file can."""
 
 
 def wait_for_moment(rig: Rig, work: Work, rng: random.Random, kind: Kind) -> str:

@@ -36,6 +36,7 @@ from engine.store.local import LocalStore
 from engine.work.launchers.local import LocalLauncher
 from tests.faults.disk import Disk
 from tests.support.installation import REPOSITORY, Installation
+from tests.support.postgresql import Server
 
 CHILD = Path(__file__).parent / "child"
 HEARTBEAT_S = 0.5
@@ -48,10 +49,16 @@ class Stuck(AssertionError):
 
 
 class Rig:
-    """One installation under test. `installation` accesses its rows and files from outside, with a correct clock."""
+    """One installation under test. `installation` accesses its rows and files from outside, with a correct clock.
 
-    def __init__(self, folder: Path, max_workers: int = 2, lost_after_s: float = 6.0) -> None:
-        self.folder = folder
+    Its database is a SQLite file, or one on a PostgreSQL `server`, whose address is `url` then.
+    """
+
+    def __init__(
+        self, folder: Path, max_workers: int = 2, lost_after_s: float = 6.0, server: Server | None = None
+    ) -> None:
+        self.folder, self.server = folder, server
+        self.url = server.create() if server else ""
         self.disk = Disk(folder / "data")
         for name in ("home", "tmp", "clock"):
             (folder / name).mkdir(exist_ok=True)
@@ -84,7 +91,7 @@ class Rig:
         """Give this process the environment that the installation's own processes have."""
         values = {
             "DATA_ROOT": str(self.folder / "data"),
-            "DATABASE_URL": "",
+            "DATABASE_URL": self.url,
             "FREE_DISK_FLOOR_MB": "0",
             "WARM_WORKER_S": "0",
             "MAX_WORKERS": str(self.max_workers),

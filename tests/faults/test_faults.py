@@ -37,12 +37,12 @@ def test_faults_lose_nothing_and_every_job_is_resumed_from_the_browser(tmp_path,
     assert {kind for kind, _ in FAULTS} == set(kinds)
     with Rig(tmp_path, lost_after_s=4.0) as rig, tab(browser) as page:
         rig.start_app()
-        episodes = Episodes(rig, SEED)
+        episodes = Episodes(rig)
         assert episodes.prepare(with_run=False) == []
         outcomes = []
         for number, (kind, job) in enumerate(FAULTS[:count]):
             pressing = partial(press, page) if job != "export" else None
-            outcomes.append(episodes.run(number, kinds[kind], job, pressing, short=True))
+            outcomes.append(episodes.run(SEED, number, kinds[kind], job, pressing, short=True))
             assert not outcomes[-1].broken, outcomes[-1]
         assert episodes.clean_up() == []
     injected = {kind for kind, _ in FAULTS[:count]}

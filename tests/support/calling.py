@@ -8,6 +8,7 @@ from unittest import mock
 from typer.testing import CliRunner
 
 from db.session import Database
+from engine.cli import sentence_of
 from engine.cli.every_command import app
 from engine.core import settings as settings_module
 from engine.core.settings import Settings
@@ -48,5 +49,7 @@ def call(settings: Settings, *arguments: object) -> Ended:
             ended = CliRunner().invoke(app, [str(argument) for argument in arguments])
     finally:
         settings_module.settings.cache_clear()
-    said = str(ended.exception) if ended.exception and not isinstance(ended.exception, SystemExit) else ended.stderr
+    said = ended.stderr
+    if isinstance(ended.exception, Exception):
+        said = sentence_of(ended.exception) or str(ended.exception)
     return Ended(ended.exit_code, ended.stdout, said)

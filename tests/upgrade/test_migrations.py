@@ -18,33 +18,16 @@ from dashboard.server import resources
 from db import datasets, workers
 from db.columns import Base
 from db.models import Dataset
-from db.schema import known_revisions
 from db.session import Database
 from engine.core import settings as settings_module
-from engine.core.settings import Settings, sqlite_url
+from engine.core.settings import Settings
 from tests.support.calling import call
 from tests.support.corrected import correct
 from tests.support.leaving_out import leave_out
 from tests.support.object_measurements import submit
+from tests.support.old_schemas import LATER, REVISIONS, Tables, make_database, tables
 from tests.support.pages import page_at
 from tests.upgrade.conftest import upgraded
-
-REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
-"""Up to that of version 0.1.0, whose stored database has the rows."""
-LATER = known_revisions()[len(REVISIONS) : -1]
-"""Of these, rows are taken out of a database of today."""
-
-Tables = dict[str, list[str]]
-
-
-def tables(connection: sqlite3.Connection, schema: str = "main") -> Tables:
-    """Return {table: its columns}, without Alembic's own."""
-    names = connection.execute(f"SELECT name FROM {schema}.sqlite_schema WHERE type = 'table'").fetchall()
-    return {
-        name: [row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({name})")]
-        for (name,) in names
-        if name != "alembic_version" and not name.startswith("sqlite_")
-    }
 
 
 def rows(connection: sqlite3.Connection, columns: Tables) -> dict[str, list[tuple]]:
@@ -53,17 +36,6 @@ def rows(connection: sqlite3.Connection, columns: Tables) -> dict[str, list[tupl
         table: sorted(connection.execute(f"SELECT {', '.join(named)} FROM {table}").fetchall(), key=repr)
         for table, named in columns.items()
     }
-
-
-def copy_rows(target: sqlite3.Connection, source: Path) -> None:
-    """Copy what the tables of `target` can hold out of the database `source`, which is of a later schema."""
-    target.execute("ATTACH ? AS source", (str(source),))
-    available = tables(target, "source")
-    for table, columns in tables(target).items():
-        shared = ", ".join(column for column in columns if column in available[table])
-        with target:
-            target.execute(f"INSERT INTO {table} ({shared}) SELECT {shared} FROM source.{table}")
-    target.execute("DETACH source")
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +59,12 @@ def full_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("revision", [*REVISIONS, *LATER])
 def test_a_database_of_an_earlier_schema_keeps_its_rows(tmp_path, stored_database, full_root, revision):
     path = tmp_path / "app.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate(revision)
+    make_database(path, revision, stored_database if revision in REVISIONS else full_root / "app.db")
     with closing(sqlite3.connect(path)) as raw:
-        copy_rows(raw, stored_database if revision in REVISIONS else full_root / "app.db")
         before = tables(raw)
         had = rows(raw, before)
     assert all(had.values()), "every table has rows to lose"
+    database = Database(f"sqlite:///{path}")
     database.migrate()
     with closing(sqlite3.connect(path)) as raw:
         now = tables(raw)
@@ -126,11 +97,7 @@ def test_a_data_root_of_an_earlier_schema_opens(tmp_path, stored_database, full_
     """The files of today, beside a database of an earlier schema: its pages open, and it is backed up."""
     root = tmp_path / "data"
     shutil.copytree(full_root, root, ignore=shutil.ignore_patterns("app.db*"))
-    database = Database(sqlite_url(root / "app.db"))
-    database.migrate(revision)
-    database.close()
-    with closing(sqlite3.connect(root / "app.db")) as raw:
-        copy_rows(raw, stored_database if revision in REVISIONS else full_root / "app.db")
+    make_database(root / "app.db", revision, stored_database if revision in REVISIONS else full_root / "app.db")
     settings = Settings(data_root=root, database_url="", free_disk_floor_mb=0)
     assert call(settings, "runs").returncode == 0
     monkeypatch.setenv("DATA_ROOT", str(root))

@@ -1,5 +1,6 @@
 """Backing up while a real training runs, and restoring into an empty folder."""
 
+import errno
 import json
 import os
 import signal
@@ -173,6 +174,30 @@ def test_a_back_up_never_overwrites_and_never_lies_inside_of_what_it_backs_up(in
     assert again.returncode == 1 and "there already" in again.stderr
     inside = call(installation.settings, "backup", installation.files.root / "backup.zip")
     assert inside.returncode == 1 and "outside of DATA_ROOT" in inside.stderr
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next_one(installation, backed_up):
+    old = [backed_up.with_name(f"monday.0a1b2c3d.part.zip{more}") for more in ("", ".db", ".db-wal")]
+    at_work = [backed_up.with_name(f"backup.4a5b6c7d.part.zip{more}") for more in ("", ".db")]
+    others = [backed_up.with_name(name) for name in ("x.part.zip", "x.0a1b2c3d.part.keras", "x.0a1b2c3d.zip")]
+    for path in old + at_work + others:
+        path.write_bytes(b"x")
+    for path in [*old, at_work[1], *others]:  # its copy of the database is made first
+        os.utime(path, (0, 0))
+    assert call(installation.settings, "backup", backed_up.with_name("next.zip")).returncode == 0
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in at_work + others)
+
+
+def test_a_full_disk_is_a_sentence(installation, backed_up, monkeypatch):
+    def full(writer, key, source):
+        source.close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("engine.care.backup._Writer.add", full)
+    ended = call(installation.settings, "backup", backed_up.with_name("next.zip"))
+    assert ended.returncode == 1 and ended.stderr.startswith("The disk is full"), ended.stderr
+    assert sorted(path.name for path in backed_up.parent.glob("*.zip*")) == ["backup.zip"]
 
 
 def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(installation, tmp_path, restored_settings):

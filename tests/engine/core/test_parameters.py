@@ -39,3 +39,11 @@ def test_a_name_is_a_value_or_a_group_but_not_both():
     assert from_assignments(["a.b=1", "a.c=2"]) == {"a": {"b": "1", "c": "2"}}
     with pytest.raises(ParameterError, match="both a value and a group"):
         from_assignments(["a=1", "a.b=2"])
+
+
+def test_what_a_file_holds_is_quoted_in_part():
+    """A message is read by a person, and a recipe or an address may hold anything of any length."""
+    for values in ({"epochs": "9" * 100_000}, {"training": {"x" * 100_000: 1}}, {str(at): at for at in range(10_000)}):
+        with pytest.raises(ParameterError) as caught:
+            config_from("fast", values)
+        assert len(str(caught.value)) < 3000, str(caught.value)[:200]

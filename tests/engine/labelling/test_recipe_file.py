@@ -47,3 +47,12 @@ def test_what_is_no_recipe_is_told_in_a_sentence(text, sentence):
 def test_a_name_that_no_database_could_store_is_made_storable():
     name, _, _ = from_json('{"maskloom_recipe": 1, "name": "a\\ud800", "method": "threshold"}')
     assert name == "a?"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"maskloom_recipe": "9" * 100_000}, {"method": "x" * 100_000}, {"params": ["x"] * 100_000}]
+)
+def test_a_recipe_of_any_content_is_refused_with_a_short_sentence(changes):
+    with pytest.raises(ParameterError) as caught:
+        from_json(json.dumps({"maskloom_recipe": 1, "method": "kmeans", **changes}))
+    assert len(str(caught.value)) < 1000

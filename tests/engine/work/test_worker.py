@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import closing
 
+import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -167,6 +168,11 @@ def test_sqlite_says_in_its_own_way_that_the_disk_is_full_or_the_database_locked
         with pytest.raises(sqlite3.OperationalError) as raised:
             other.execute("BEGIN EXCLUSIVE")
     assert "kept the database locked" in explain(raised.value)
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError("connection failed"), psycopg.errors.AdminShutdown("end")])
+def test_a_database_server_that_is_gone_is_a_sentence(error):
+    assert explain(error).startswith("The database could not be reached.")
 
 
 def test_tensorflow_has_its_own_name_for_a_full_disk(installation):
