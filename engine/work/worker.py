@@ -32,6 +32,7 @@ from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.local import LocalStore
+from engine.training.memory_advice import memory_advice
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.failures import explain, lost_database
 from engine.work.joining import refuse_strangers
