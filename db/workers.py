@@ -43,7 +43,7 @@ class Needs:
         parts = ["a GPU"] if self.gpu else []
         parts += [f"{self.memory_mb / 1000:g} GB of memory"] if self.memory_mb else []
         parts += [f"the tag {self.tag!r}"] if self.tag else []
-        parts += ["a file of the machine on which the app runs"] if self.local else []
+        parts += ["the machine on which the app runs"] if self.local else []
         return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + "".join(parts[-1:])
 
 
@@ -89,6 +89,11 @@ def leave(session: Session, worker_id: str) -> None:
     """Delete the row of a worker that ends, and those that have been silent for long."""
     silent = (Worker.heartbeat_at < utc_now() - GONE_AFTER) & (Worker.kind != WorkerKind.APP)
     session.execute(delete(Worker).where((Worker.id == worker_id) | silent))
+
+
+def forget(session: Session, worker_id: str) -> None:
+    """Delete the row of a silent worker. A job that it still holds is lost, and waits for a person to resume it."""
+    session.execute(delete(Worker).where(Worker.id == worker_id))
 
 
 def stop(session: Session, worker_id: str) -> None:
@@ -154,5 +159,5 @@ def why_waiting(session: Session, needs: Needs, here: Capacity | None, now: date
     if any(each.takes(needs) for each in offers):
         return ""
     if not needs:
-        return "No machine runs jobs now. It starts when one joins."
-    return f"No machine that is connected can take it: it needs {needs}. It starts when such a machine joins."
+        return "No machine runs jobs now."
+    return f"No machine that is connected can take it: it needs {needs}."

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from db import jobs
+from sqlalchemy.orm import Session
+
+from db import jobs, workers
 from db.jobs import Progress
 from db.models import Job, JobStatus
+from db.workers import Needs
+from engine.core.settings import settings
 from engine.work.progress_words import progress_words, seconds_left
+from engine.work.registration import capacity_here
 
 
 @dataclass(frozen=True)
 class JobView:
     """One job at one moment. `status` also knows "stopping" and "lost", which the queue itself does not store.
 
-    `final`: it failed for a reason that trying again cannot change.
+    `final`: it failed for a reason that trying again cannot change. `needs` is what it asks of a machine.
     """
 
     id: str
@@ -24,6 +29,7 @@ class JobView:
     elapsed_s: float | None
     error: str
     final: bool = False
+    needs: Needs = field(default_factory=Needs)
 
     @property
     def text(self) -> str:
@@ -65,6 +71,7 @@ def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | N
         elapsed_s=elapsed_s,
         error=job.error or "",
         final=job.status == JobStatus.FAILED and bool(job.result.get("final")),
+        needs=Needs.of(job),
     )
 
 
@@ -74,3 +81,12 @@ def _status(job: Job, now: datetime, lost_after_s: float) -> str:
     if job.status == JobStatus.RUNNING and job.stop_requested:
         return "stopping"
     return job.status.value
+
+
+def waiting_words(session: Session, needs: Needs, now: datetime) -> str:
+    """Return what a queued job waits for: a free worker, or a machine that has what it needs."""
+    current = settings()
+    why = ""
+    if needs or not current.max_workers:
+        why = workers.why_waiting(session, needs, capacity_here(current), now, current.lost_after_s)
+    return why or "Waiting for a free worker."

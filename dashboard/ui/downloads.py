@@ -19,7 +19,7 @@ from dashboard.facts.urls import MaskOwner
 from dashboard.facts.wording import count, escaped, size
 from dashboard.server import resources
 from dashboard.ui import status
-from dashboard.ui.job_panel import retry_job, stop_job
+from dashboard.ui.job_panel import retry_job, stop_job, waiting
 from db import predictions
 from db.actors import Role
 from db.columns import utc_now
@@ -239,7 +239,7 @@ def _state(offer: Offer) -> None:
     if job is None:
         return
     if job.status == "queued":
-        st.caption("Waiting for a free worker.")
+        waiting(job)
     elif job.status in ("running", "stopping"):
         status.progress(job, job.text or "Starting")
     elif job.status == "lost":

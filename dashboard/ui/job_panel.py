@@ -13,13 +13,15 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import wording
-from dashboard.facts.jobs import JobView
+from dashboard.facts.jobs import JobView, waiting_words
 from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.bug_report import bug_report
 from db import jobs
 from db.columns import utc_now
 from db.models import JobStatus
+from db.workers import Needs
+from engine.work.registration import taken_here
 
 POLL_S = 1.0
 
@@ -69,7 +71,7 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
                 retry_job(job.id)
                 st.rerun()
         if job.status == "queued":
-            st.caption("Waiting for a free worker.")
+            waiting(job)
         elif job.status in ("running", "stopping"):
             status.progress(job, job.text or "Starting")
         elif job.status == "lost":
@@ -83,6 +85,12 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
             bug_report(job.id, key=key)
         if job.elapsed_s is not None and job.status in ("running", "stopping"):
             st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
+
+
+def waiting(job: JobView) -> None:
+    """Draw what a queued job waits for."""
+    with resources.database().reading() as session:
+        st.caption(wording.escaped(waiting_words(session, job.needs, utc_now())))
 
 
 def stop_job(job_id: str) -> None:
@@ -99,4 +107,5 @@ def retry_job(job_id: str) -> None:
             jobs.requeue_lost(session, utc_now(), resources.settings().lost_after_s, job_id)
         else:
             jobs.requeue(session, job_id)
-    resources.launcher().submit(job_id)
+    if job is None or taken_here(resources.settings(), Needs.of(job)):
+        resources.launcher().submit(job_id)

@@ -16,7 +16,7 @@ from engine.core.settings import Settings
 from engine.work.launchers import launcher
 from engine.work.launchers.base import Launcher
 from engine.work.progress_words import progress_words
-from engine.work.registration import capacity_here
+from engine.work.registration import capacity_here, taken_here
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
@@ -30,8 +30,12 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
     starter = launcher(current)
     console = Console(file=sys.stderr)
     with database.reading() as session:
-        _say_why_waiting(database, current, session.get_one(Job, job_id), console)
-    starter.submit(job_id)
+        needs = workers.Needs.of(session.get_one(Job, job_id))
+        why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
+    if why:
+        console.print(why)
+    if taken_here(current, needs):
+        starter.submit(job_id)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,14 +63,6 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                 with database.writing() as session:
                     jobs.request_stop(session, job_id)
                 console.print("Stopping; what is finished is kept.")
-
-
-def _say_why_waiting(database: Database, current: Settings, job: Job, console: Console) -> None:
-    with database.reading() as session:
-        needs = workers.Needs.of(job)
-        why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
-    if why:
-        console.print(why)
 
 
 def _look_after_workers(database: Database, current: Settings, starter: Launcher, job_id: str) -> None:

@@ -7,6 +7,7 @@ worker is to stop, and hand their jobs back.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -112,7 +113,7 @@ class JoinedWorker:
             except DBAPIError:
                 self._says_responding(False)
             self._wake.wait(POLL_S)
-        with self._database.writing() as session:
+        with contextlib.suppress(DBAPIError), self._database.writing() as session:
             workers.leave(session, self._worker.id)
         if reason is not None:
             raise reason

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from db.columns import new_id, utc_now
 from db.models import Worker, WorkerKind
-from db.workers import Capacity
+from db.workers import Capacity, Needs
 from engine import VERSION
 from engine.core import machine
 from engine.core.settings import Settings
@@ -34,3 +34,9 @@ def new_worker(kind: WorkerKind, slots: int = 1, tags: Collection[str] = ()) -> 
 def capacity_here(current: Settings) -> Capacity | None:
     """Return what workers that this machine's launcher starts offer to jobs; None if it starts none."""
     return Capacity(machine.usable_memory_bytes() // 1_000_000, machine.gpus()) if current.max_workers else None
+
+
+def taken_here(current: Settings, needs: Needs) -> bool:
+    """Whether a worker of this machine can take a job with these needs, so that one should be started."""
+    here = capacity_here(current)
+    return here is not None and here.takes(needs)

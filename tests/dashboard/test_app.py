@@ -16,12 +16,15 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.access.mode import AccessMode
 from dashboard.pages import page_routes, pages, script
-from dashboard.server import queue_watch
-from db import jobs
+from dashboard.server import queue_watch, resources
+from db import jobs, workers
 from db.actors import Role
 from db.columns import new_id, utc_now
-from db.models import JobKind, JobStatus
+from db.models import JobKind, JobStatus, WorkerKind
+from db.workers import Needs
 from engine.store import keys as stored
+from engine.work.joining import CannotJoin, refuse_strangers
+from engine.work.registration import new_worker
 from tests.support.installation import REPOSITORY
 
 DASHBOARD = REPOSITORY / "dashboard"
@@ -93,6 +96,7 @@ def test_streamlit_run_serves_pages_and_routes_and_makes_the_database(tmp_path):
     try:
         _wait_until_it_answers(f"http://127.0.0.1:{port}/_stcore/health", server)
         assert (tmp_path / "data" / "app.db").stat().st_size > 0
+        assert (tmp_path / "data" / "app.json").is_file()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/files/preview/{'0' * 32}", timeout=10)
     finally:
@@ -100,6 +104,30 @@ def test_streamlit_run_serves_pages_and_routes_and_makes_the_database(tmp_path):
         printed, _ = server.communicate(timeout=30)
     assert f"http://127.0.0.1:{port}" in printed.decode()  # and on no other address
     assert "Network URL" not in printed.decode()
+
+
+def test_workers_can_join_once_the_app_has_started(dashboard):
+    with pytest.raises(CannotJoin, match="Start the app once"):
+        refuse_strangers(dashboard.database, dashboard.files)
+    resources.register_app()
+    refuse_strangers(dashboard.database, dashboard.files)
+
+
+def test_a_job_that_no_machine_here_can_take_gets_no_worker(dashboard, submitted):
+    with dashboard.database.writing() as session:
+        jobs.require(jobs.submit(session, JobKind.LABEL, {}), Needs(tag="lab"))
+    assert not queue_watch.look_after_queue(with_lost=False)
+    assert submitted == []
+
+
+def test_a_lost_job_of_a_machine_that_joined_is_put_back_at_any_time(dashboard, submitted):
+    row = new_worker(WorkerKind.JOINED)
+    with dashboard.database.writing() as session:
+        workers.beat(session, row)
+        job_id = jobs.submit(session, JobKind.LABEL, {}).id
+        jobs.claim(session, "a machine that died", 2, 60.0, None, row).heartbeat_at = utc_now().replace(year=2020)
+    assert queue_watch.look_after_queue(with_lost=False)
+    assert dashboard.job(job_id).status == JobStatus.QUEUED and submitted == [job_id]
 
 
 def test_a_queued_job_without_a_worker_gets_one(dashboard, submitted):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from db import audit, jobs
+from db import audit, jobs, workers
 from db.columns import Base
 from db.models import Dataset, JobKind
 from db.moving import CannotMove, move_rows
@@ -39,6 +39,16 @@ def test_every_row_is_moved_and_numbers_go_on_after_them(installation, empty):
         audit.record(session, "renamed", "dataset", "x", "another note")
     with pytest.raises(CannotMove, match="not empty: it has rows in 'audit'"):
         move_rows(installation.database, empty)
+
+
+def test_workers_stay_with_the_database_that_they_have_open(installation, empty):
+    add_discs(installation, 1)
+    for database in (installation.database, empty):
+        with database.writing() as session:
+            workers.register_app(session, database.url[:20], 1, "1")
+    move_rows(installation.database, empty)
+    with empty.reading() as session:
+        assert workers.app_of(session).host == empty.url[:20]
 
 
 def test_nothing_is_moved_while_a_job_runs(installation, empty):

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from dashboard.pages import pages
 from dashboard.server import resources
-from db import datasets
+from db import datasets, workers
 from db.columns import Base
 from db.models import Dataset
 from db.schema import known_revisions
@@ -78,6 +78,8 @@ def full_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     region[:4] = True
     leave_out(installation, dataset.id, region)
     submit(installation, "truth", dataset.id)
+    with installation.database.writing() as session:
+        workers.register_app(session, "desk", 1, "1")
     installation.database.close()
     return installation.settings.data_root
 

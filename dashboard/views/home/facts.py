@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from dashboard.facts.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view, waiting_words
 from db import jobs
 from db.columns import Base
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
@@ -32,13 +32,18 @@ _WORK: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Work:
-    """An active job: its task, the name of its object, and the page and URL query that show it."""
+    """An active job: its task, the name of its object, and the page and URL query that show it.
+
+    `waits` is what a queued one waits for, in words; `worker_id` who runs it, empty while nobody does.
+    """
 
     what: str
     name: str
     page: str
     query: dict[str, str]
     job: JobView
+    waits: str = ""
+    worker_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def home_view(session: Session, now: datetime, lost_after_s: float) -> HomeView:
         runs_with_model=with_model,
         predictions=session.scalar(_asked_for) or 0,
         next_step=_next_step(images or 0, truth or 0, label_sets, with_model),
-        work=_work(session, now, lost_after_s),
+        work=active_work(session, now, lost_after_s),
         recent=_recent(session, now, lost_after_s),
     )
 
@@ -129,7 +134,8 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
     return "train" if label_sets or truth == images else "labels"
 
 
-def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
+def active_work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
+    """Return the queued and running jobs that people asked for, oldest first."""
     active = []
     for job in jobs.active(session):
         if job.kind in (JobKind.MEASURE, JobKind.WARM, JobKind.BACKBONE):
@@ -137,7 +143,9 @@ def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, .
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)
-            active.append(Work(_WORK[job.kind], name, page, query, view))
+            waits = waiting_words(session, view.needs, now) if view.status == "queued" and view.needs else ""
+            holder = (job.worker_id or "") if job.status == JobStatus.RUNNING else ""
+            active.append(Work(_WORK[job.kind], name, page, query, view, waits, holder))
     return tuple(active)
 
 

@@ -11,8 +11,10 @@ from dashboard.facts.wording import ago, count, escaped, score, size
 from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.new_dataset import import_sample, new_dataset
-from dashboard.views.home.facts import HomeView, RecentRun, Step, home_view
+from dashboard.views.home.facts import HomeView, RecentRun, Step, active_work, home_view
+from dashboard.views.home.joined_facts import JoinedMachine, joined_machines
 from dashboard.views.home.machine_facts import Machine, machine
+from db import workers
 from db.columns import utc_now
 
 STEPS: dict[Step, tuple[str, str, str]] = {
@@ -88,11 +90,46 @@ def at_work(first: HomeView) -> None:
                 st.markdown(f"{status.badge_text(work.job.status)} {work.what}: **{escaped(work.name)}**")
                 if work.job.status in ("running", "stopping"):
                     status.progress(work.job)
+                if work.waits:
+                    st.caption(escaped(work.waits))
             right.page_link(work.page, label="Open", icon=":material/arrow_forward:", query_params=work.query)
 
     if ids:
         st.markdown("## Active jobs")
         live()
+
+
+def joined_panel() -> None:
+    """Draw the machines that joined, with what each does now; nothing where none has."""
+
+    @st.fragment(run_every=MACHINE_POLL_S)
+    def live() -> None:
+        for each in read_joined():
+            draw_joined(each)
+
+    if read_joined():
+        st.markdown("## Machines that joined")
+        live()
+
+
+def read_joined() -> tuple[JoinedMachine, ...]:
+    now, lost_after_s = utc_now(), resources.settings().lost_after_s
+    with resources.database().reading() as session:
+        return joined_machines(session, active_work(session, now, lost_after_s), now, lost_after_s)
+
+
+def draw_joined(joined: JoinedMachine) -> None:
+    name, does, act = st.columns([5, 6, 1.6], vertical_alignment="center")
+    name.markdown(f":material/dns: **{escaped(joined.name)}**  \n:small[{escaped(joined.has)}]")
+    if not joined.silent:
+        does.markdown(escaped(joined.does))
+        return
+    does.markdown(f":red-badge[:material/link_off: Silent] for {joined.silent}")
+    why = "Take it off this list. If it comes back, it joins again."
+    if rights.button("Forget", place=act, key=f"home-forget-{joined.id}", help=why, width="stretch"):
+        with resources.database().writing() as session:
+            workers.forget(session, joined.id)
+        st.rerun()
 
 
 def recent_runs(view: HomeView) -> None:
@@ -164,4 +201,5 @@ if view.empty:
 path(view)
 at_work(view)
 recent_runs(view)
+joined_panel()
 machine_panel(now)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
 from dashboard.facts.class_results import class_results
-from dashboard.facts.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view, waiting_words
 from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
 from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
@@ -214,7 +214,11 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         weights=weights_note(run.details),
         attempt=job.attempt if job else 0,
         final=bool(view and view.final),
-        sentence=_sentence(run, job, state, now, epochs_done or 0),
+        sentence=(
+            f"{waiting_words(session, view.needs, now)} It starts automatically, even if this page is closed."
+            if view and state == "queued"
+            else _sentence(run, job, state, now, epochs_done or 0)
+        ),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),
     )
@@ -249,10 +253,8 @@ def seconds_trained(run: Run | Row[Any], view: JobView | None) -> float | None:
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
-    """Return why a run ended or what it waits for, as a sentence; empty while it trains."""
+    """Return why a run ended or what became of its worker, as a sentence; empty while it trains or is queued."""
     kept = "The model of the best epoch is kept." if run.best_epoch is not None else NO_MODEL
-    if state == "queued":
-        return "Waiting for a free worker. It starts automatically, even if this page is closed."
     if state == "stopping":
         return "Stopping at the next safe point. What it has learned so far is kept."
     if state == "lost" and job is not None and job.heartbeat_at is not None:

@@ -12,16 +12,18 @@ from dashboard.server.resources import artifacts, database, launcher, settings
 from dashboard.ui.form import Form, form_values, matches, params_form, reset_form
 from dashboard.ui.pretrained import pretrained_offer, pretrained_state, waits_for_answer
 from dashboard.ui.status import empty_state
-from dashboard.views.train import concern_facts, network_panel, preview_panel
-from db import datasets, submissions
+from dashboard.views.train import concern_facts, machine_facts, network_panel, preview_panel
+from db import datasets, jobs, submissions
 from db.columns import utc_now
 from db.models import Dataset
 from db.names import NameTaken
 from db.submissions import NotReady
 from db.waiting import run_at_work
+from db.workers import Needs
 from engine import VERSION
 from engine.core.run_config import PRESETS, RunConfig, flattened
 from engine.network import pretrained
+from engine.work.registration import taken_here
 
 FOLD, EPOCHS = "advanced", "training.epochs"
 PREVIEW_IMAGES = 3
@@ -204,20 +206,30 @@ def run_name(proposal: str) -> str:
     return st.text_input("Name of the run", key="train-name", max_chars=200, persist_state="session")
 
 
-def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig) -> None:
+def where_to_run() -> Needs:
+    """Draw the choice of machines, if others than this one have joined, and return what it needs of one."""
+    with database().reading() as session:
+        places = machine_facts.places(session, settings(), utc_now())
+    if len(places) < 2:
+        return Needs()
+    return st.selectbox("Where to run", list(places), format_func=places.__getitem__, key="train-where")
+
+
+def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig, needs: Needs) -> None:
     """Store the run, start its job and open it, or show why not. Pressed twice, it opens the run of the first time."""
     try:
         with database().writing() as session:
-            settings = facts.resolved(config, teacher).model_dump(mode="json")
-            run, job = run_at_work(session, dataset_id, teacher.label_set_id, settings), None
+            wanted = facts.resolved(config, teacher).model_dump(mode="json")
+            run, job = run_at_work(session, dataset_id, teacher.label_set_id, wanted), None
             if run is None:
                 run, job = submissions.submit_train(
                     session, dataset_id, teacher.label_set_id, name, preset, config.model_dump(), VERSION
                 )
+                jobs.require(job, needs)
     except (NameTaken, NotReady) as error:
         st.error(wording.escaped(str(error)), icon=":material/error:")
         return
-    if job is not None:
+    if job is not None and taken_here(settings(), needs):
         launcher().submit(job.id)
     st.session_state.pop("train-name", None)
     st.switch_page("views/runs/page.py", query_params={"run": run.id})
@@ -305,13 +317,14 @@ with place:
         st.error(form.error, icon=":material/error:")
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
     if not rights.only_looking("Training"):
+        needs = where_to_run()
         pressed = st.button(
             "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
         )
         if pressed and gone:  # the click belongs to what was shown before
             st.error("What was to be trained on was deleted meanwhile. Nothing was started.", icon=":material/error:")
         elif pressed and config is not None:
-            start(dataset_id, teacher, name, preset, config)
+            start(dataset_id, teacher, name, preset, config, needs)
     if plan is not None:
         summary(plan)
         if not teacher.problem:

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import psutil
+import pytest
 
+from engine.core import machine
 from engine.core.machine import (
     free_memory_bytes,
     memory_bytes,
@@ -44,3 +46,29 @@ def test_processors_say_whether_they_multiply_bfloat16(tmp_path):
     assert multiplies_bfloat16(flags)
     flags.write_text("flags : fpu avx2\n")
     assert not multiplies_bfloat16(flags)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "visible", "found"),
+    [(True, None, 2), (True, "0,1", 2), (True, "", 0), (True, "-1", 0), (False, None, 0)],
+)
+def test_gpus_count_only_where_tensorflow_could_use_them(tmp_path, monkeypatch, cuda, visible, found):
+    for bus in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / bus).mkdir()
+        (tmp_path / bus / "information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 0\n")
+    monkeypatch.setattr(machine, "_has_cuda", lambda: cuda)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus(tmp_path) == ("NVIDIA H200",) * found
+
+
+def test_a_machine_without_a_driver_has_no_gpu(tmp_path):
+    assert machine.gpus(tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize(("limit", "bytes_"), [("1000000000\n", 10**9), ("max\n", None), (None, None)])
+def test_the_limit_of_a_container_is_its_memory(tmp_path, limit, bytes_):
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    assert machine.usable_memory_bytes(tmp_path) == (bytes_ or machine.total_memory_bytes())

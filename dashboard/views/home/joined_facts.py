@@ -1,0 +1,51 @@
+"""The machines that joined, for the Home page: what each has, what it does now, and since when it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from dashboard.facts import wording
+from dashboard.views.home.facts import Work
+from db import workers
+from db.models import Worker, WorkerState
+
+
+@dataclass(frozen=True)
+class JoinedMachine:
+    """One worker that joined: what it `has`, what it `does` now, and for how long it is `silent`, "" if it is not."""
+
+    id: str
+    name: str
+    has: str
+    does: str
+    silent: str
+
+
+def joined_machines(
+    session: Session, work: Sequence[Work], now: datetime, lost_after_s: float
+) -> tuple[JoinedMachine, ...]:
+    """Return the machines that joined and are not long gone; `work` are the active jobs."""
+    return tuple(_machine(row, work, now, lost_after_s) for row in workers.joined(session, now))
+
+
+def _machine(row: Worker, work: Sequence[Work], now: datetime, lost_after_s: float) -> JoinedMachine:
+    held = [f"{each.what}: {each.name}" for each in work if each.worker_id == row.id]
+    free = row.slots - len(held)
+    if workers.is_silent(row, now, lost_after_s):
+        does, silent = "", wording.duration(abs((now - row.heartbeat_at).total_seconds()))
+    else:
+        idle = "idle" if not held else f"{wording.count(free, 'slot')} free" if free > 0 else ""
+        stopping = "stopping" if row.state == WorkerState.STOPPING else ""
+        does, silent = " · ".join(filter(None, [*held, stopping or idle])), ""
+    memory = f"{wording.size(row.memory_mb * 1e6)} of memory"
+    has = [wording.count(row.cores, "core"), memory, *_gpus(row.gpus), *(f"tag {tag}" for tag in row.tags)]
+    return JoinedMachine(row.id, row.host, ", ".join(has), does, silent)
+
+
+def _gpus(names: Sequence[str]) -> list[str]:
+    """Return each kind of GPU with its number, such as "2 × NVIDIA H200"."""
+    return [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]

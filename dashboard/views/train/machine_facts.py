@@ -1,0 +1,39 @@
+"""Where a run can be trained: the choice of the Train page once machines have joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from db import workers
+from db.models import Worker
+from db.workers import Needs
+from engine.core.settings import Settings
+from engine.work.registration import capacity_here
+
+HOSTS_NAMED = 3
+
+
+def places(session: Session, current: Settings, now: datetime) -> dict[Needs, str]:
+    """Return {what to need of a machine: its words}, the free choice first, and alone while no other has joined."""
+    here = capacity_here(current)
+    there = [row for row in workers.joined(session, now) if not workers.is_silent(row, now, current.lost_after_s)]
+    found = {Needs(): "Any machine"}
+    if not there:
+        return found
+    with_gpu = [row for row in there if row.gpus]
+    if with_gpu or (here is not None and here.gpus):
+        found[Needs(gpu=True)] = f"With a GPU ({_named(with_gpu, bool(here and here.gpus))})"
+    for tag in sorted({tag for row in there for tag in row.tags}):
+        found[Needs(tag=tag)] = f"Tag {tag} ({_named([row for row in there if tag in row.tags])})"
+    if here is not None:
+        found[Needs(local=True)] = "This machine"
+    return found
+
+
+def _named(rows: Sequence[Worker], here: bool = False) -> str:
+    hosts = [*(["this machine"] if here else []), *dict.fromkeys(row.host for row in rows)]
+    more = len(hosts) - HOSTS_NAMED
+    return ", ".join(hosts[:HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")

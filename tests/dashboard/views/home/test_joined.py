@@ -1,0 +1,114 @@
+"""Machines that joined: on the Home page, in what a queued job waits for, and as a choice of the Train page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dashboard.views.home.facts import active_work
+from dashboard.views.home.joined_facts import joined_machines
+from dashboard.views.train.machine_facts import places
+from db import jobs, submissions, workers
+from db.columns import new_id, utc_now
+from db.models import Job, Worker, WorkerKind
+from db.workers import Needs
+from engine.core import machine
+from tests.support.installation import add_discs
+
+NONE = Needs()
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_here(monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: ())
+
+
+def register(database, host="lab-1", kind=WorkerKind.JOINED, silent_s=0, **changes):
+    values = {"memory_mb": 64_000, "gpus": ["H200", "H200"], "tags": ["big"], "slots": 2, "cores": 16} | changes
+    worker = Worker(id=new_id(), kind=kind, host=host, pid=1, version="1", started_at=utc_now(), **values)
+    with database.writing() as session:
+        workers.beat(session, worker)
+        session.get_one(Worker, worker.id).heartbeat_at = utc_now() - timedelta(seconds=silent_s)
+    return worker
+
+
+def submit(installation, needs=NONE, name="first"):
+    dataset = add_discs(installation, 1, name=f"images of {name}")
+    with installation.database.writing() as session:
+        label_set, job = submissions.submit_label(session, dataset.id, name, "threshold", {}, 0, "1")
+        jobs.require(job, needs)
+        return label_set, job.id
+
+
+def machines(installation):
+    now = utc_now()
+    with installation.database.reading() as session:
+        return joined_machines(session, active_work(session, now, 60.0), now, 60.0)
+
+
+def test_a_machine_shows_what_it_has_and_does_and_since_when_it_is_silent(installation):
+    register(installation.database, kind=WorkerKind.LOCAL)
+    assert machines(installation) == ()
+    busy, _, _ = (
+        register(installation.database),
+        register(installation.database, "lab-2", gpus=[], tags=[], slots=1),
+        register(installation.database, "lab-3", silent_s=200),
+    )
+    register(installation.database, "gone", silent_s=100_000)
+    submit(installation)
+    with installation.database.writing() as session:
+        jobs.claim(session, "a process", 2, 60.0, None, busy)
+    first, second, third = machines(installation)
+    assert first.name == "lab-1" and first.has == "16 cores, 64 GB of memory, 2 × H200, tag big"
+    assert first.does == "Computing masks: first · 1 slot free" and first.silent == ""
+    assert (second.has, second.does) == ("16 cores, 64 GB of memory", "idle")
+    assert (third.does, third.silent) == ("", "3 min 20 s")
+
+
+def test_where_to_run_is_a_choice_only_with_other_machines(installation):
+    def choices(**changes):
+        with installation.database.reading() as session:
+            return places(session, installation.settings.model_copy(update=changes), utc_now())
+
+    register(installation.database, silent_s=200)
+    assert list(choices()) == [Needs()]
+    register(installation.database, "lab-1")
+    register(installation.database, "lab-2", gpus=[], tags=["big", "quiet"])
+    assert choices() == {
+        Needs(): "Any machine",
+        Needs(gpu=True): "With a GPU (lab-1)",
+        Needs(tag="big"): "Tag big (lab-1, lab-2)",
+        Needs(tag="quiet"): "Tag quiet (lab-2)",
+        Needs(local=True): "This machine",
+    }
+    assert Needs(local=True) not in choices(max_workers=0)
+
+
+def test_the_home_page_lists_machines_and_forgets_a_silent_one(dashboard, open_page):
+    app = open_page("views/home/page.py")
+    assert not any("joined" in each.value for each in app.markdown)
+    register(dashboard.database, "lab-1")
+    silent = register(dashboard.database, "lab-2", silent_s=300)
+    submit(dashboard, Needs(tag="none such"))
+    app = open_page("views/home/page.py")
+    words = " ".join(each.value for each in app.markdown)
+    assert "Machines that joined" in words and "lab\\-1" in words and "idle" in words and "for 5 min" in words
+    assert any("No machine that is connected can take it" in each.value for each in app.caption)
+    app.button(f"home-forget-{silent.id}").click().run()
+    assert not app.exception
+    assert [each.name for each in machines(dashboard)] == ["lab-1"]
+
+
+def test_the_train_page_starts_a_run_where_it_was_told_to(dashboard, open_page, submitted):
+    add_discs(dashboard, 6)
+    app = open_page("views/train/page.py")
+    assert "Where to run" not in {each.label for each in app.selectbox}
+    register(dashboard.database)
+    app = open_page("views/train/page.py")
+    app.selectbox("train-where").select(Needs(gpu=True)).run()
+    app.button("train-start").click().run()
+    assert not app.exception and submitted == []  # a worker of this machine could not take it
+    with dashboard.database.reading() as session:
+        (job,) = session.query(Job).all()
+        assert (job.needs_gpu, job.needs_tag, job.needs_local) == (True, "", False)
