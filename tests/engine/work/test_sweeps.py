@@ -104,7 +104,7 @@ def test_killed_again_and_again_it_loses_no_trial_and_begins_none_twice(installa
     for begun in (1, 3):
         worker = start_worker(installation)
         try:
-            wait_until(lambda: len(found(installation, sweep)[1]) >= begun)
+            wait_until(lambda begun=begun: len(found(installation, sweep)[1]) >= begun)
         finally:
             worker.kill()
             worker.wait()
