@@ -98,7 +98,8 @@ def look_after_queue(with_lost: bool) -> bool:
             session, now, current.lost_after_s, current.max_workers, capacity
         )
         queued = [job.id for job in jobs.active(session) if job.status == JobStatus.QUEUED] if waiting else []
-        if not queued and sweeps.waiting(session) and jobs.running(session, now, current.lost_after_s) == 0:
+        idle = capacity is not None and jobs.running(session, now, current.lost_after_s) == 0
+        if not queued and idle and sweeps.waiting(session):
             queued = [""]  # the worker that it starts begins the next trial
     if queued:
         resources.launcher().submit(queued[0])
