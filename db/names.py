@@ -38,7 +38,7 @@ def by_id_or_name(session: Session, model: Any, text: str) -> Any:
     """
     row = session.get(model, text) or session.scalar(select(model).where(model.name == text))
     if row is None:
-        noun = {"datasets": "dataset", "label_sets": "mask set", "runs": "run"}[model.__tablename__]
+        noun = {"datasets": "dataset", "label_sets": "mask set", "runs": "run", "sweeps": "sweep"}[model.__tablename__]
         names = session.scalars(select(model.name).order_by(model.created_at.desc()).limit(10)).all()
         known = ", ".join(repr(name) for name in names) or "none yet"
         raise NotFound(f"There is no {noun} {text!r}. Known: {known}.")

@@ -58,7 +58,7 @@ def submit_truth(session: Session, dataset_id: str, source: dict[str, Any]) -> J
     """
     _check_source(session, source)
     datasets.refuse_if_busy(session, dataset_id)
-    dataset = _with_images(session, dataset_id)
+    dataset = with_images(session, dataset_id)
     audit.record(session, "imported", "dataset", dataset.id, dataset.name, f"truth, from {_place(source)}")
     return _submit(session, dataset, JobKind.TRUTH, {"dataset": dataset.id, "source": source})
 
@@ -75,7 +75,7 @@ def submit_masks(
     """
     _check_source(session, source)
     datasets.refuse_if_busy(session, dataset_id)
-    dataset = _with_images(session, dataset_id)
+    dataset = with_images(session, dataset_id)
     params = {"source": origin}
     label_set = recipes.create(session, dataset, name, recipes.IMPORTED, params, 0, code_version)
     audit.record(session, "imported", "label set", label_set.id, label_set.name, f"from {_place(source)}")
@@ -102,7 +102,7 @@ def submit_label(
         NameTaken: the name is empty, too long or taken.
         NotReady: the dataset has no images.
     """
-    dataset = _with_images(session, dataset_id)
+    dataset = with_images(session, dataset_id)
     label_set = recipes.create(session, dataset, name, method, params, seed, code_version, state)
     audit.record(session, "labelled", "label set", label_set.id, label_set.name, f"dataset {dataset.name}")
     return label_set, _submit(session, label_set, JobKind.LABEL, {"dataset": dataset.id, "label_set": label_set.id})
@@ -124,7 +124,7 @@ def submit_train(
         NotReady: the dataset has no images, no truth, or the mask set belongs to another dataset, has no
             masks yet, or all of them are dropped; or the number of classes does not fit.
     """
-    dataset = _with_targets(session, dataset_id, label_set_id)
+    dataset = with_targets(session, dataset_id, label_set_id)
     return _submit_run(session, dataset, label_set_id, name, preset, config, code_version)
 
 
@@ -159,7 +159,7 @@ def submit_retrain(
     first = retraining.first(session, base)
     name = name or counted_name(session, Run, first.name)
     config = base.config | {"data": base.config.get("data", {}) | {"corrections": True}}
-    dataset, label_set_id = _with_targets(session, base.dataset_id, base.label_set_id), base.label_set_id
+    dataset, label_set_id = with_targets(session, base.dataset_id, base.label_set_id), base.label_set_id
     if labels_anew and base.label_set_id and first.label_set_id:
         before = session.get_one(LabelSet, base.label_set_id)
         wish = session.get_one(LabelSet, first.label_set_id).name
@@ -189,7 +189,7 @@ def submit_measure(
     Raises:
         NotReady: as for `submit_train`.
     """
-    dataset = _with_targets(session, dataset_id, label_set_id)
+    dataset = with_targets(session, dataset_id, label_set_id)
     config = _with_classes(session, dataset, label_set_id, config)
     payload = {"dataset": dataset.id, "label_set": label_set_id, "config": config, "what": what}
     return jobs.submit(session, JobKind.MEASURE, payload)
@@ -343,7 +343,7 @@ def _place(source: dict[str, Any]) -> str:
     return words.get(source["kind"]) or f"the {source['kind']} {source.get('path', '')}"
 
 
-def _with_images(session: Session, dataset_id: str) -> Dataset:
+def with_images(session: Session, dataset_id: str) -> Dataset:
     dataset = session.get(Dataset, dataset_id)
     if dataset is None:
         raise NotReady("The dataset was deleted meanwhile. Choose another one.")
@@ -352,9 +352,9 @@ def _with_images(session: Session, dataset_id: str) -> Dataset:
     return dataset
 
 
-def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
+def with_targets(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
     """Return the dataset if truth (None) or the mask set has masks to train on."""
-    dataset = _with_images(session, dataset_id)
+    dataset = with_images(session, dataset_id)
     if label_set_id is None:
         if not dataset.truth_count:
             raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the mask set.")

@@ -13,7 +13,7 @@ import anyio
 
 from dashboard.access import identity
 from dashboard.server import connections, resources, web_log
-from db import jobs, warm, workers
+from db import jobs, sweeps, warm, workers
 from db.actors import APP
 from db.columns import utc_now
 from db.models import JobStatus
@@ -98,6 +98,9 @@ def look_after_queue(with_lost: bool) -> bool:
             session, now, current.lost_after_s, current.max_workers, capacity
         )
         queued = [job.id for job in jobs.active(session) if job.status == JobStatus.QUEUED] if waiting else []
+        idle = capacity is not None and jobs.running(session, now, current.lost_after_s) == 0
+        if not queued and idle and sweeps.waiting(session):
+            queued = [""]  # the worker that it starts begins the next trial
     if queued:
         resources.launcher().submit(queued[0])
     return bool(queued)

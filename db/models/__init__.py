@@ -4,6 +4,7 @@ from db.models.datasets import Correction, Dataset, Image, ImportEntry, LeftOutR
 from db.models.masks import Label, LabelSet, SavedRecipe
 from db.models.people import AuditEntry, EndedLogin, Person
 from db.models.runs import Measurement, Metric, Prediction, PredictionSet, Round, Run, RunImage
+from db.models.sweeps import Sweep, SweepKind, SweepState, Trial, TrialState
 from db.models.work import Job, JobKind, JobStatus, Worker, WorkerKind, WorkerState
 
 __all__ = [
@@ -29,6 +30,11 @@ __all__ = [
     "Run",
     "RunImage",
     "SavedRecipe",
+    "Sweep",
+    "SweepKind",
+    "SweepState",
+    "Trial",
+    "TrialState",
     "Worker",
     "WorkerKind",
     "WorkerState",

@@ -19,6 +19,7 @@ from engine.cli import (
     people,
     queueing,
     retraining,
+    sweeping,
 )
 from engine.cli.commands import app
 
@@ -42,4 +43,5 @@ __all__ = [
     "people",
     "queueing",
     "retraining",
+    "sweeping",
 ]

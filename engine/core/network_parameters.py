@@ -57,6 +57,7 @@ class ModelParams(Params):
         256,
         "Filters at the first level; each further level doubles them.",
         title="Base filters",
+        log=True,
         only_with={"architecture": U_NETS},
     )
     first_stride: Annotated[Literal[1, 2, 4], BeforeValidator(_whole_number)] = Field(

@@ -45,6 +45,7 @@ def number(
     only_with: dict[str, list[Any]] | None = None,
     exclusive: Literal["", "low", "high", "both"] = "",
     zero: str = "",
+    log: bool = False,
 ) -> Number:
     """Declare a numeric field with its limits and help.
 
@@ -54,10 +55,11 @@ def number(
         zero: what 0 means, such as "off"; shown in place of it.
         stage: see `Stage`; None means "label".
         only_with: the field has an effect only while each neighbour named has one of the values listed.
+        log: a sweep draws its values evenly in powers of ten.
     """
     extra: dict[str, Any] = {
         key: value
-        for key, value in (("unit", unit), ("stage", stage), ("only_with", only_with), ("zero", zero))
+        for key, value in (("unit", unit), ("stage", stage), ("only_with", only_with), ("zero", zero), ("log", log))
         if value
     }
     lower, upper = "gt" if exclusive in ("low", "both") else "ge", "lt" if exclusive in ("high", "both") else "le"

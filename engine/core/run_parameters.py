@@ -24,7 +24,9 @@ class TrainingParams(Params):
     """How the network is trained."""
 
     epochs: int = number(30, 1, 10_000, "How often the network is trained on every training image.", title="Epochs")
-    batch_size: int = number(4, 1, 256, "Number of images in one training step.", title="Batch size", unit="images")
+    batch_size: int = number(
+        4, 1, 256, "Number of images in one training step.", title="Batch size", unit="images", log=True
+    )
     validation_split: float = number(
         0.3,
         0,
@@ -33,7 +35,7 @@ class TrainingParams(Params):
         title="Validation split",
     )
     learning_rate: float = number(
-        1e-3, 1e-7, 1, "Step size of the optimizer at the start, after any warm-up.", title="Learning rate"
+        1e-3, 1e-7, 1, "Step size of the optimizer at the start, after any warm-up.", title="Learning rate", log=True
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine",
@@ -88,6 +90,7 @@ class TrainingParams(Params):
         "How strongly AdamW pulls the weights towards zero; the other optimizers ignore it.",
         title="Weight decay",
         only_with={"optimizer": ["adamw"]},
+        log=True,
     )
     clip_norm: float = number(
         0.0,
@@ -264,7 +267,7 @@ class ReduceLRParams(Params):
         title="Patience",
         unit="epochs",
     )
-    min_lr: float = number(1e-6, 0, 1, "The learning rate is never reduced below this.", title="Minimum")
+    min_lr: float = number(1e-6, 0, 1, "The learning rate is never reduced below this.", title="Minimum", log=True)
 
 
 class SelfTrainingParams(Params):

@@ -8,9 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from db import corrections, datasets, recipes, retraining, rounds, runs
+from db import corrections, datasets, recipes, retraining, rounds, runs, sweeps
 from db.models import Correction, Dataset, Image, Job, JobKind, LabelSet, Run
 from engine.core import machine
 from engine.core.parameters import parse
@@ -27,7 +25,9 @@ from engine.prediction import old_and_new
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store, StoredFile
+from engine.sweeps.study import should_prune
 from engine.training.classes_taught import missing_classes, refuse_unknown_classes
+from engine.training.probe_choice import choose_probes
 from engine.training.round_records import round_values
 from engine.work.context import CannotSucceed, JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from engine.training.self_training import Round
 
 log = logging.getLogger("maskloom.training")
-
-PROBES = {"validation": 6, "train": 2}
-"""Unseen images tell more; two that are trained on show what the network can do at best."""
 
 AUDIT = "audit"
 """The side of an image of the dataset's audit."""
@@ -109,7 +106,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         on_best=report.best,
         on_epoch=report.epoch_ended,
         on_judge=report.judged,
-        should_stop=context.should_stop,
+        should_stop=lambda: context.should_stop() or bool(report.pruned),
     )
 
     def store_round(finished: Round) -> None:
@@ -127,7 +124,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
     summary = {
         "ended": result.ended,
-        "reason": result.reason,
+        "reason": report.pruned or result.reason,
         "epochs": result.epochs_done,
         "best_epoch": result.best_epoch,
         "val_dice": result.best_metrics.get("val_dice"),
@@ -136,7 +133,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     }
     best = {"best_metrics": result.best_metrics, "best_score": result.best_score, runs.LABEL_SHARE: result.label_share}
     report.update(
-        ended_reason=result.reason,
+        ended_reason=summary["reason"],
         best_epoch=result.best_epoch,
         best_val_dice=summary["val_dice"],
         train_seconds=result.seconds,
@@ -182,6 +179,7 @@ class _Report:
         self._per_round, self._rounds = config.training.epochs, config.self_training.rounds
         self._epochs = self._per_round * self._rounds
         self._pace, self._epoch = Pace(), 0
+        self.pruned = ""
 
     def update(self, **values: Any) -> None:
         with self._context.writing() as session:
@@ -221,6 +219,11 @@ class _Report:
     def epoch_ended(self, epoch: int, metrics: dict[str, float]) -> None:
         with self._context.writing() as session:
             runs.save_metrics(session, self._run_id, epoch, metrics)
+            found = sweeps.curves(session, self._run_id)
+        if found and epoch < self._epochs and should_prune(found.own, found.others, self._epochs):
+            with self._context.writing() as session:
+                sweeps.mark_pruned(session, found.trial, epoch)
+            self.pruned = f"Pruned after epoch {epoch}: it was below the median of the other trials of its sweep."
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
         self.update(best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
@@ -349,7 +352,7 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
         }
         for image in images
     ]
-    _choose_probes(rows)
+    choose_probes(rows)
     aside = [{"image_id": image.id, "split": DROPPED, "probe": False} for image in dropped]
     aside += [{"image_id": image_id, "split": AUDIT, "probe": False} for image_id in sorted(audited)]
     with context.writing() as session:
@@ -385,14 +388,6 @@ def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
         raise JobFailed(f"The dataset has no images with {what}{outside}, so there is nothing to learn from.")
     return chosen, dropped
-
-
-def _choose_probes(rows: list[dict[str, Any]]) -> None:
-    """Mark a few images of each side, spread evenly over the dataset."""
-    for side, count in PROBES.items():
-        members = [row for row in rows if row["split"] == side]
-        for index in np.linspace(0, len(members) - 1, min(count, len(members))).astype(int):
-            members[index]["probe"] = True
 
 
 JOB = JobType(JobKind.TRAIN, run)

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from db import jobs, workers
+from db import jobs, sweeps, workers
 from db.columns import utc_now
 from db.inventory import Inventory
 from db.models import Worker
@@ -31,6 +31,7 @@ from engine.care.belonging import fault, start_of
 from engine.core.settings import REPOSITORY_ROOT, Settings
 from engine.store import keys as stored
 from engine.store.base import Store
+from engine.sweeps.study import is_installed as optuna_is_installed
 
 POLL_S = 1.0
 AFTER_FAILURE_S = 5.0
@@ -134,6 +135,8 @@ class JoinedWorker:
         with self._database.reading() as session:
             lost_after_s = self._current.lost_after_s
             waiting = jobs.claimable(session, utc_now(), lost_after_s, self._kinds, self._worker)
+            if not waiting and not self._processes and optuna_is_installed() and sweeps.waiting(session):
+                waiting = 1  # the process that it starts begins the next trial
             beginning = len(self._processes) - len(workers.held(session, self._worker.id))
         free = self._worker.slots - len(self._processes)
         for _ in range(min(free, waiting - beginning)):

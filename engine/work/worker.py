@@ -32,6 +32,7 @@ from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.local import LocalStore
+from engine.sweeps.study import is_installed as optuna_is_installed
 from engine.training.memory_advice import memory_advice
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.failures import explain, lost_database
@@ -39,6 +40,7 @@ from engine.work.joining import refuse_strangers
 from engine.work.memory_watch import MemoryWatch, child_processes
 from engine.work.registration import new_worker
 from engine.work.registry import job_types
+from engine.work.sweeps import advance
 
 POLL_S = 0.5
 WARM_POLL_S = 0.15
@@ -274,7 +276,7 @@ def work(database: Database, current: Settings, by: Worker | None = None) -> lis
     worker = by or new_worker(WorkerKind.LOCAL)
     done: list[str] = []
     try:
-        while (job := _claim(database, current, kinds_of(worker), worker)) is not None:
+        while (job := _next_job(database, current, worker)) is not None:
             if not job_types()[job.kind].quick:
                 kept_networks.forget()
             run_job(database, job, current, worker)
@@ -283,6 +285,12 @@ def work(database: Database, current: Settings, by: Worker | None = None) -> lis
         if by is None:
             _leave(database, worker)
     return done
+
+
+def _next_job(database: Database, current: Settings, worker: Worker) -> Job | None:
+    if worker.kind == WorkerKind.LOCAL or optuna_is_installed():  # what one machine lacks is no reason to stop
+        advance(database, LocalStore(current.data_root))
+    return _claim(database, current, kinds_of(worker), worker)
 
 
 def kinds_of(worker: Worker) -> set[str]:

@@ -27,14 +27,14 @@ print(json.dumps([page.title[0].value, sorted({name.partition(".")[0] for name i
 """
 COMMAND = "dashboard/command.py"
 """The entry point of an installed package: `maskloom app` and the command line in one."""
-WORKERS = ("engine/work/joining.py", "engine/work/registration.py", "engine/work/worker.py")
+WORKERS = ("engine/work/joining.py", "engine/work/registration.py", "engine/work/sweeps.py", "engine/work/worker.py")
 BUILDS_NETWORKS = ("engine/network/", "engine/training/")
 LAYERS = (
     {"core"},
     {"store", "imaging"},
     {"network"},
     {"labelling", "datasets"},
-    {"prediction", "measuring"},
+    {"prediction", "measuring", "sweeps"},
     {"training"},
     {"exports", "care"},
 )
