@@ -30,8 +30,7 @@ from sqlalchemy import Row, select
 from benchmarks.harness import PARTS, Folder, Foreground, Params, data_root, engine, note, paths, suite, table
 from db.datasets import named_images
 from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Run
-from db.rounds import rounds
-from db.runs import label_share
+from db.rounds import label_share, rounds
 from db.session import Database
 from engine.core.settings import Settings
 from engine.datasets.truth_file import read_truth

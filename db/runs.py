@@ -17,9 +17,6 @@ from db.models import Dataset, Image, Job, JobStatus, LabelSet, Metric, Predicti
 from db.names import NameTaken, checked_name
 from db.predictions import title
 
-LABEL_SHARE = "label_share"
-"""In `Run.details`: the share of the labels that a run was trained on in the masks of its own images."""
-
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
 
 
@@ -176,14 +173,6 @@ def rename(session: Session, run_id: str, name: str) -> str:
     if " ".join(name.split()) != run.name:
         run.name = checked_name(session, Run, name)
     return run.name
-
-
-def label_share(run: Run) -> float:
-    """Return the share in [0, 1] of the labels that a run was trained on in the masks of its own images.
-
-    The rest is its network's. It is 1 where the labels were kept, as the network's masks were less plausible.
-    """
-    return float(run.details.get(LABEL_SHARE, 0))
 
 
 def mark(session: Session, run_ids: Iterable[str], *, pinned: bool | None = None, archived: bool | None = None) -> None:

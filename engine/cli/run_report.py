@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import jobs, runs
+from db import jobs, rounds, runs
 from db.models import Dataset, Run
 from engine.training.run_details import encoder_weights, weights_note
 
@@ -35,7 +35,7 @@ def run_result(session: Session, run: Run) -> dict[str, Any]:
         "val_iou": best.get("val_iou"),
         "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
         "weights": encoder_weights(run.details),
-        "label_share": runs.label_share(run),
+        "label_share": rounds.label_share(run),
         "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
         "parameters": run.parameter_count,
         "validation_masks_vs_truth": {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from db import corrections, datasets, recipes, runs
+from db import corrections, datasets, recipes, rounds, runs
 from db.models import Dataset, Image, Job, JobKind, PredictionSet, Run
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -83,7 +83,7 @@ def predict_dataset(
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
-    Labels have a share in the masks of a run's own images where it says so (`db.runs.label_share`). Uncertainty and
+    Labels have a share in the masks of a run's own images where it says so (`db.rounds.label_share`). Uncertainty and
     what is compared with labels or mirror images are the network's.
 
     `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
@@ -238,7 +238,7 @@ class _References:
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
             self._same_classes = runs.same_classes(run, dataset)
-            self.label_share = runs.label_share(session.get_one(Run, run.id)) if own else 0.0
+            self.label_share = rounds.label_share(session.get_one(Run, run.id)) if own else 0.0
 
     def of_network(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
         """Return what a row has about the network's own mask, uint8 (H, W): how far it agrees with its label."""

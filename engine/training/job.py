@@ -131,14 +131,15 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "val_iou": result.best_metrics.get("val_iou"),
         "train_seconds": round(result.seconds, 1),
     }
-    best = {"best_metrics": result.best_metrics, "best_score": result.best_score, runs.LABEL_SHARE: result.label_share}
+    details |= {"best_metrics": result.best_metrics, "best_score": result.best_score}
+    details[rounds.LABEL_SHARE] = result.label_share
     report.update(
         ended_reason=summary["reason"],
         best_epoch=result.best_epoch,
         best_val_dice=summary["val_dice"],
         train_seconds=result.seconds,
         parameter_count=result.parameter_count,
-        details=details | best,
+        details=details,
     )
     if result.best_epoch is not None:
         # A stopped run should end soon: its gallery is predicted without flips, and again when the run is resumed
@@ -151,7 +152,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             context, chosen, dataset.id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
         )
         if changes := _changes(context, chosen, drawn, left_out):
-            report.update(details=details | best | {"retrained": details["retrained"] | changes})
+            report.update(details=details | {"retrained": details["retrained"] | changes})
     if result.ended == "stopped":
         raise JobStopped(summary)
     return summary

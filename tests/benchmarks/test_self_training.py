@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sqlalchemy import select
 
 from benchmarks import self_training
 from benchmarks.harness import engine, table
 from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Round, Run
+from engine.imaging.codec import encode_png
+from engine.store import keys as stored
 from tests.support.installation import Installation
 
 NAMES = ("a", "b", "c", "d")
@@ -123,6 +127,23 @@ def test_each_round_is_judged_with_the_tolerance_of_the_other_sets(installation:
         ("images", 2, False, 0),
     ]
     assert rows[0]["iou"] == "0.500 to 0.600"
+
+
+def test_the_masks_of_a_round_are_mixed_with_their_labels(installation: Installation) -> None:
+    run_id = trained(installation)
+    with installation.database.reading() as session:
+        run = session.get_one(Run, run_id)
+        images = list(session.scalars(select(Image)))
+    for image in images:
+        files = {stored.label_key(run.label_set_id, image.id): 200}
+        files |= {stored.round_mask_key(run.id, number, image.id): level for number, level in ((1, 100), (2, 20))}
+        for key, level in files.items():
+            installation.files.write(key, encode_png(np.full((8, 8), level, np.uint8)))
+    found = {
+        (number, share): all(mask.all() for mask in masks.values())
+        for number, share, masks in self_training.mixed_masks(installation.settings.data_root, {"a", "b"})
+    }
+    assert not found[1, 0.25] and found[1, 0.5] and not found[2, 0.5] and found[2, 0.75]
 
 
 def test_a_step_that_fails_ends_the_command_with_its_sentence(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:

@@ -315,7 +315,7 @@ def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
     run = session.get_one(Run, predicted.run_id)
     dataset = session.get_one(Dataset, predicted.dataset_id)
     label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
-    share = runs.label_share(run) if predicted.dataset_id == run.dataset_id else 0
+    share = rounds.label_share(run) if predicted.dataset_id == run.dataset_id else 0
     steps = ["averaged over flips"] if predicted.flips else []
     if predicted.refine != "none":
         steps.append(f"refined with {predicted.refine.replace('_', ' ')}")

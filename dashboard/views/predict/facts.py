@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
-from db import names, runs
+from db import names, rounds, runs
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.core.run_parameters import PredictionParams
 from engine.imaging.class_colours import class_colours, with_present_colours
@@ -183,7 +183,7 @@ def _set_views(
             own=dataset.id == run.dataset_id,
             flips=row.flips,
             refine=row.refine,
-            label_share=runs.label_share(run) if dataset.id == run.dataset_id else 0.0,
+            label_share=rounds.label_share(run) if dataset.id == run.dataset_id else 0.0,
             created_at=row.created_at,
             images=dataset.image_count,
             predicted=count,

@@ -21,7 +21,7 @@ from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
 from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
 from dashboard.views.runs.image_facts import ImageFacts, image_facts, validation_masks
-from db import runs
+from db import rounds, runs
 from db.jobs import Progress
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
@@ -223,7 +223,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         ),
         notes=tuple(run.details.get("notes") or ()),
         weights_origin=weights_origin(run.details),
-        label_share=runs.label_share(run),
+        label_share=rounds.label_share(run),
     )
 
 

@@ -191,3 +191,11 @@ def test_images_that_were_excluded_meanwhile_are_counted_by_nothing(installation
     assert (context.said[0].done, context.said[0].total) == (1, 4)
     assert (context.said[-1].done, context.said[-1].total) == (4, 4)
     assert len(rows_of(installation, set_id)) == 5, "the mask of the excluded image stays"
+
+
+def test_a_mixed_pixel_has_the_class_that_contributes_more():
+    levels, label = np.full((2, 2), 100, np.uint8), np.uint8([[255, 255], [0, 0]])
+    classes, taught = np.full((2, 2), 2, np.uint8), np.uint8([[1, 0], [1, 1]])
+    mixed, likely = predict._mixed(levels, classes, label, taught, 0.5)
+    assert (mixed == np.uint8([[178, 178], [50, 50]])).all()
+    assert (likely == np.uint8([[1, 2], [2, 2]])).all(), "a label of background teaches no class"

@@ -80,7 +80,7 @@ def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monke
         return codec.decode_png(installation.files.read(key)).astype(float)
 
     with installation.database.reading() as session:
-        assert runs.label_share(session.get_one(Run, run.id)) == share
+        assert rounds.label_share(session.get_one(Run, run.id)) == share
     for row in rows:
         mask = levels(stored.prediction_key(own.id, row.image_id))
         label = levels(stored.label_key(label_set_id, row.image_id))

@@ -9,7 +9,7 @@ from dashboard.facts.scores import iou_from_dice, read_scores
 from dashboard.views.gallery import facts as gallery
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import Choice
-from db import predictions, runs
+from db import predictions, rounds, runs
 from db.columns import utc_now
 from db.models import Image, Label, Prediction, PredictionSet
 from db.submissions import submit_predict
@@ -283,7 +283,7 @@ def test_the_origin_says_how_much_of_a_mask_is_the_label(installation):
     dataset = add_discs(installation, 3)
     run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset, "teachers"))
     with installation.database.writing() as session:
-        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 1.0})
+        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 1.0})
     assert origin_of(installation, run, flips=True).prediction.endswith("100% the labels that it was trained on")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.views.predict import facts as view
-from db import datasets, jobs, runs, submissions
+from db import datasets, jobs, rounds, runs, submissions
 from db.columns import new_id, utc_now
 from db.models import JobStatus, PredictionSet, Run
 from tests.support.installation import add_discs
@@ -74,7 +74,7 @@ def test_only_a_runs_own_set_has_a_share_of_its_labels(installation):
     own, other = add_discs(installation, name="own"), add_discs(installation, count=3, name="other")
     run = add_run(installation, own)
     with installation.database.writing() as session:
-        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 0.5})
+        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 0.5})
     ids = [add_predictions(installation, run, dataset) for dataset in (own, other)]
     with installation.database.reading() as session:
         shares = [view.set_view(session, set_id, utc_now(), LOST_AFTER_S).label_share for set_id in ids]

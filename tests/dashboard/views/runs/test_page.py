@@ -219,7 +219,7 @@ def test_a_run_whose_masks_stayed_the_labels_says_so(installation, open_page, da
     run = start(installation, dataset)
     work(installation, run, status=JobStatus.FINISHED)
     with installation.database.writing() as session:
-        runs.update_run(session, run.id, details={runs.LABEL_SHARE: 1.0})
+        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 1.0})
     app = open_page(PAGE)
     assert not app.exception
     assert "The masks of these images are the labels that the network was trained on" in texts(app)
