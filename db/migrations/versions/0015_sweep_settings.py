@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(32), nullable=True),
         sa.Column("label_set_id", sa.String(32), nullable=True),
         sa.Column("job_id", sa.String(32), nullable=True),
-        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("score", sa.Double(), nullable=True),
         sa.Column("pruned_epoch", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
