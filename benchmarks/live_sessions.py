@@ -270,7 +270,7 @@ class _ProtocolPage:
         """Poll as the live component in the browser does (dashboard/views/runs)."""
         drawn, reported = self._drawn, ""
         known, soon = drawn["drawn"]["version"], drawn["drawn"]["soon"]
-        connection = await Http.open(self._host)
+        connection = await _Http.open(self._host)
         while True:
             pace = self._drawn["soon_ms" if soon else "every_ms"]
             await asyncio.sleep(pace / 1000 * random.uniform(0.8, 1.2))
@@ -291,20 +291,19 @@ class _ProtocolPage:
 
     async def _fetch(self, addresses: set[str]) -> None:
         """Ask for images as the grid of masks does: many at once."""
-        connection = await Http.open(self._host)
+        connection = await _Http.open(self._host)
         await connection.get(f"{urls.PICTURES}?{urlencode([('of', address) for address in sorted(addresses)])}")
         connection.close()
 
 
-class Http:
-    """One connection that stays open, for GET requests one after the other; `status` is that of the last answer."""
+class _Http:
+    """One connection that stays open, for GET requests one after the other."""
 
     def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._host, self._reader, self._writer = host, reader, writer
-        self.status = 0
 
     @classmethod
-    async def open(cls, host: str) -> Http:
+    async def open(cls, host: str) -> _Http:
         name, _, port = host.partition(":")
         return cls(host, *await asyncio.open_connection(name, int(port)))
 
@@ -312,7 +311,6 @@ class Http:
         asked = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept-Encoding: gzip\r\n\r\n"
         self._writer.write(asked.encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
-        self.status = int(head.split(b" ", 2)[1])
         length = re.search(rb"(?i)content-length: (\d+)", head)
         body = await self._reader.readexactly(int(length[1])) if length else b""
         return gzip.decompress(body) if b"content-encoding: gzip" in head.lower() else body

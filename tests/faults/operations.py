@@ -52,7 +52,7 @@ from tests.support.small_installation import IMAGES, first_dataset, opened
 SMALL_MB = 24
 PICTURES = 12
 HARMLESS = ("half_written", "orphan", "lost_job")
-OWN = ("logs", "restore.part", "app.db", "app.db-wal", "app.db-shm")
+OWN = ("logs", "restore.part", "installation.json", "app.db", "app.db-wal", "app.db-shm")
 OLD = REPOSITORY / "tests" / "upgrade" / "installation-0.1.0.zip"
 ROWS = ("datasets", "images", "labels", "label_sets", "runs", "predictions", "metrics", "jobs")
 
