@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.labelling.methods import deep_features
+from engine.labelling.methods import dataset_clusters, deep_features
 
 
 def small_network(path: Path, kernel: np.ndarray) -> Path:
@@ -49,10 +49,11 @@ def small_transformer(path: Path, side_px: int | None, others: int = 1, patch: i
 
 
 def lend_backbone(folder: Path) -> None:
-    """Let the method of deep features find a small random network in place of that of the installation."""
+    """Let deep features and dataset clusters find a small random network in place of that of the installation."""
     kernel = np.random.default_rng(0).normal(size=(6, 3, 4, 4)).astype(np.float32)
     path = small_network(folder / "lent.onnx", kernel)
-    deep_features.backbone_of = lambda named: path
+    for method in (deep_features, dataset_clusters):
+        method.backbone_of = lambda named: path
 
 
 def _write(path: Path, nodes: list, image: object, outs: list, constants: list) -> Path:
