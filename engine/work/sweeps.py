@@ -7,6 +7,7 @@ begun twice, whenever a process is killed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from functools import partial
@@ -38,13 +39,14 @@ log = logging.getLogger("maskloom.sweeps")
 
 def advance(database: Database, files: Store) -> None:
     """Settle the trials that have ended and begin the next, of every sweep. Never raises: a worker has jobs to run."""
-    try:
-        with database.reading() as session:
-            at_work = sweeps.at_work(session)
-        for sweep_id in at_work:
+    at_work: list[str] = []
+    with contextlib.suppress(Exception), database.reading() as session:  # claiming the next job says what is wrong
+        at_work = sweeps.at_work(session)
+    for sweep_id in at_work:
+        try:
             _advance(database, files, sweep_id)
-    except Exception:
-        log.exception("The sweeps could not be looked after; the next worker tries.")
+        except Exception:
+            log.exception("The sweep %s could not be looked after; the next worker tries.", sweep_id)
 
 
 def _advance(database: Database, files: Store, sweep_id: str) -> None:
