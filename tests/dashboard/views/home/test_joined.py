@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.views.home import machine_facts
 from dashboard.views.home.joined_facts import joined_machines
-from dashboard.views.train.machine_facts import places
+from dashboard.views.train.machine_facts import places, words
 from db import jobs, submissions, workers
 from db.columns import new_id, utc_now
 from db.models import Job, JobKind, Worker, WorkerKind
@@ -96,12 +96,19 @@ def test_where_to_run_is_a_choice_only_with_other_machines(installation):
     register(installation.database, "lab-1")
     register(installation.database, "lab-2", gpus=[], tags=["big", "quiet"])
     assert choices() == {
-        Needs(): "Any machine",
-        Needs(gpu=True): "With a GPU (lab-1)",
-        Needs(tag="big"): "Tag big (lab-1, lab-2)",
-        Needs(tag="quiet"): "Tag quiet (lab-2)",
-        Needs(local=True): "This machine",
+        Needs(): "",
+        Needs(gpu=True): "lab-1",
+        Needs(tag="big"): "lab-1, lab-2",
+        Needs(tag="quiet"): "lab-2",
+        Needs(local=True): "",
     }
+    assert [words(needs) for needs in choices()] == [
+        "Any machine",
+        "With a GPU",
+        "Tag big",
+        "Tag quiet",
+        "This machine",
+    ]
     assert Needs(local=True) not in choices(max_workers=0)
 
 
@@ -132,3 +139,23 @@ def test_the_train_page_starts_a_run_where_it_was_told_to(dashboard, open_page, 
     with dashboard.database.reading() as session:
         (job,) = session.query(Job).all()
         assert (job.needs_gpu, job.needs_tag, job.needs_local) == (True, "", False)
+
+
+def test_the_choice_stays_while_machines_come_and_go(dashboard, open_page, submitted):
+    add_discs(dashboard, 6)
+    register(dashboard.database)
+    app = open_page("views/train/page.py")
+    app.selectbox("train-where").select(Needs(gpu=True)).run()
+    assert any("lab\\-1" in each.value for each in app.caption)
+    register(dashboard.database, "lab-2")
+    app.run()
+    assert app.selectbox("train-where").value == Needs(gpu=True)
+    with dashboard.database.writing() as session:
+        for each in workers.joined(session, utc_now()):
+            workers.forget(session, each.id)
+    app.run()
+    assert app.selectbox("train-where").value == Needs(gpu=True)
+    assert any("No machine that is connected has this" in each.value for each in app.caption)
+    app.button("train-start").click().run()
+    with dashboard.database.reading() as session:
+        assert session.query(Job).one().needs_gpu
