@@ -123,13 +123,23 @@ def _fits(session: Session, now: datetime, lost_after_s: float, by: Worker | Non
     """The condition that a worker, None is any, offers what a job needs beside the jobs that run there."""
     if by is None:
         return true()
-    needed = session.scalar(select(func.sum(Job.needs_memory_mb)).where(*_live(now, lost_after_s, by)))
-    return workers.Capacity.of(by).condition(needed or 0)
+    return workers.Capacity.of(by).condition(_memory_mb(session, now, lost_after_s, by))
+
+
+def _memory_mb(session: Session, now: datetime, lost_after_s: float, by: Worker | None) -> int:
+    """Return how much memory the jobs asked for that run in the slots of a worker: None is one of this machine."""
+    asked = select(func.sum(Job.needs_memory_mb)).where(*_live(now, lost_after_s, by))
+    return session.scalar(asked) or 0
 
 
 def running(session: Session, now: datetime, lost_after_s: float, by: Worker | None = None) -> int:
     """Return how many jobs run, whose worker is not lost, in the slots of a worker: None is one of this machine."""
     return session.scalar(select(func.count()).where(*_live(now, lost_after_s, by))) or 0
+
+
+def lost(session: Session, now: datetime, lost_after_s: float) -> int:
+    """Return how many jobs count as running although their worker is lost, on all machines."""
+    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, _silent(now, lost_after_s))) or 0
 
 
 def _live(now: datetime, lost_after_s: float, by: Worker | None) -> tuple[ColumnElement[bool], ...]:
@@ -142,11 +152,16 @@ def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
 
-def queued(session: Session, kinds: Collection[str] | None = None, capacity: workers.Capacity | None = None) -> int:
-    """Return how many jobs of `kinds` wait that a worker with this capacity can take; None is all."""
+def queued(
+    session: Session,
+    kinds: Collection[str] | None = None,
+    capacity: workers.Capacity | None = None,
+    used_mb: int = 0,
+) -> int:
+    """Return how many jobs of `kinds` wait that a worker with this capacity, less `used_mb`, can take; None is all."""
     wanted = _queued(kinds)
     if capacity is not None:
-        wanted.append(capacity.condition())
+        wanted.append(capacity.condition(used_mb))
     return session.scalar(select(func.count()).where(*wanted)) or 0
 
 
@@ -241,16 +256,16 @@ def requeue_lost(
 
     A lost job whose stop was requested ends as stopped instead.
     """
-    lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s), *only]
+    wanted = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s), *only]
     if job_id is not None:
-        lost.append(Job.id == job_id)
+        wanted.append(Job.id == job_id)
     session.execute(
         update(Job)
-        .where(*lost, Job.stop_requested.is_(True))
+        .where(*wanted, Job.stop_requested.is_(True))
         .values(status=JobStatus.STOPPED, finished_at=now)
         .execution_options(synchronize_session=False)
     )
-    requeued = _requeue(session, *lost)
+    requeued = _requeue(session, *wanted)
     if job_id is not None and requeued:
         _record(session, "resumed", job_id)
     return requeued
@@ -299,8 +314,9 @@ def waiting_without_worker(
     max_running: int,
     capacity: workers.Capacity | None = None,
 ) -> bool:
-    """Whether jobs that this machine can take wait although fewer than `max_running` live ones run on it."""
-    return queued(session, None, capacity) > 0 and running(session, now, lost_after_s) < max_running
+    """Whether jobs that this machine can take now wait although fewer than `max_running` live ones run on it."""
+    used_mb = _memory_mb(session, now, lost_after_s, None)
+    return queued(session, None, capacity, used_mb) > 0 and running(session, now, lost_after_s) < max_running
 
 
 def measurements(session: Session, dataset_id: str, what: str, limit: int = 200) -> list[Job]:

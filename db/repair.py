@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.columns import utc_now
 from db.inventory import busy_datasets
-from db.models import Job, JobStatus, Label, LabelSet, Measurement, Prediction, PredictionSet
+from db.models import Job, JobStatus, Label, LabelSet, Measurement, Prediction, PredictionSet, Sweep, SweepState, Worker
 from db.session import Database, changed_rows, chunked
 
 
@@ -69,7 +69,9 @@ def repairing(database: Database, lost_after_s: float) -> Iterator[RepairTransac
 
 
 def end_all(session: Session, sentence: str) -> int:
-    """End every queued and running job as stopped: their workers belong to another machine or time."""
+    """End all queued and running jobs, and all sweeps, as stopped: their workers belong to another machine or time."""
+    session.execute(delete(Worker))
+    session.execute(update(Sweep).where(Sweep.state == SweepState.RUNNING).values(state=SweepState.STOPPED))
     return _stop(session, [job.id for job in jobs.active(session)], sentence)
 
 

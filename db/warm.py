@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.columns import utc_now
 from db.models import Job, JobKind, JobStatus
+from db.workers import Capacity
 
 SILENT_S = 8.0
 """Seconds without a heartbeat after which the registered worker counts as killed."""
@@ -96,16 +97,24 @@ def _registration(session: Session, now: datetime) -> Job | None:
     return next((job for job in session.scalars(ended) if job.payload.get("sign")), None)
 
 
-def submit(session: Session, run_id: str, now: datetime, max_running: int, lost_after_s: float) -> Job | None:
+def submit(
+    session: Session,
+    run_id: str,
+    now: datetime,
+    max_running: int,
+    lost_after_s: float,
+    here: Capacity | None = None,
+) -> Job | None:
     """Ask for a run's network to be loaded; return the job, or None where it is not needed or there is no room.
 
     Nothing is requested while the network is held, while the worker that could load it is busy, while another request
     is active, or while other jobs wait or fill all `max_running` slots: loading a network must not delay what a person
-    started. The payload key is "network" and not "run", because a request does not keep the run from being deleted.
+    started. Only jobs that workers with the capacity `here` can take count as waiting; None is all. The payload key is
+    "network" and not "run", because a request does not keep the run from being deleted.
     """
     found = readiness(session, now, lost_after_s)
     if run_id in found.run_ids or found.busy or found.requested:
         return None
-    if jobs.queued(session) or jobs.running(session, now, lost_after_s) >= max_running:
+    if jobs.queued(session, None, here) or jobs.running(session, now, lost_after_s) >= max_running:
         return None
     return jobs.submit(session, JobKind.WARM, {"network": run_id})

@@ -13,12 +13,13 @@ from typing import Any
 
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
 from engine.store.disk import PART
-from engine.store.keys import BadKey
+from engine.store.keys import BadKey, is_key
 from engine.store.local import LocalStore
 
 STAGE = "restore.part"
-MOVING = "moving.json"
-"""In the stage: the names that are moved out of it, so that a restore that is killed meanwhile can be repeated."""
+MOVING = ".moving.json"
+"""In the stage: the names that are moved out of it, so that a restore that is killed meanwhile can be repeated. No file
+of a backup can have this name: keys have no hidden parts."""
 LARGEST_MANIFEST_BYTES, MANIFEST_BYTES_OF_A_FILE = 100_000_000, 400
 """The list of files may be as long as the first, or have the second for each file in the zip."""
 LARGEST_FILE_BYTES = 1 << 50
@@ -87,7 +88,7 @@ def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None
 def _moved(stage: Path) -> list[str]:
     """Return the names that a restore that was killed had begun to move out of its stage."""
     try:
-        return [name for name in json.loads((stage / MOVING).read_bytes()) if Path(name).name == name]
+        return [name for name in json.loads((stage / MOVING).read_bytes()) if is_key(name) and "/" not in name]
     except (OSError, ValueError, TypeError):
         return []
 

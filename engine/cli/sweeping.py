@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import jobs, sweeps
+from db import jobs, sweeps, workers
 from db.columns import utc_now
 from db.models import Dataset, LabelSet, Run, Sweep, SweepKind, SweepState, Trial, TrialState
 from db.names import by_id_or_name, counted_name, default_name, run_parts
+from db.workers import Needs
 from engine import VERSION
 from engine.cli.commands import (
     AsJson,
@@ -223,7 +224,12 @@ def _go_on(installation: Installation, sweep_id: str, detach: bool, as_json: boo
 
 def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
     """Wait for a sweep to end. Each trial is a line on standard error; Ctrl-C stops the sweep."""
-    starter = launcher(installation.settings)
+    current = installation.settings
+    starter = launcher(current)
+    with installation.database.reading() as session:
+        why = workers.why_waiting(session, Needs(), capacity_here(current), utc_now(), current.lost_after_s)
+    if why:
+        print(why, file=sys.stderr)
     starter.submit("")
     shown: set[int] = set()
     looked_at = time.monotonic()

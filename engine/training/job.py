@@ -124,7 +124,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
     summary = {
         "ended": result.ended,
-        "reason": report.pruned or result.reason,
+        "reason": (report.pruned if result.ended == "stopped" else "") or result.reason,
         "epochs": result.epochs_done,
         "best_epoch": result.best_epoch,
         "val_dice": result.best_metrics.get("val_dice"),

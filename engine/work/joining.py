@@ -12,7 +12,6 @@ import logging
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Collection
@@ -24,14 +23,14 @@ from sqlalchemy.orm import Session
 from db import jobs, sweeps, workers
 from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import Worker
+from db.models import JobStatus, Worker
 from db.session import Database, newer
 from engine import VERSION
 from engine.care.belonging import fault, start_of
-from engine.core.settings import REPOSITORY_ROOT, Settings
-from engine.store import keys as stored
+from engine.core.settings import Settings
 from engine.store.base import Store
 from engine.sweeps.study import is_installed as optuna_is_installed
+from engine.work.launchers.local import start_worker
 
 POLL_S = 1.0
 AFTER_FAILURE_S = 5.0
@@ -91,7 +90,7 @@ class JoinedWorker:
     def __init__(self, database: Database, current: Settings, worker: Worker, kinds: Collection[str]) -> None:
         self._database, self._current, self._worker, self._kinds = database, current, worker, kinds
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._stop, self._wake = threading.Event(), threading.Event()
+        self._stop = threading.Event()
         self._beat_at = self._start_at = 0.0
         self._responds = True
 
@@ -113,8 +112,14 @@ class JoinedWorker:
                 self._stop.set()
             except DBAPIError:
                 self._says_responding(False)
-            self._wake.wait(POLL_S)
+            except OSError as error:
+                log.warning("No process could be started: %s.", error)
+                self._start_at = time.monotonic() + AFTER_FAILURE_S
+            time.sleep(POLL_S)
         with contextlib.suppress(DBAPIError), self._database.writing() as session:
+            for job in workers.held(session, self._worker.id):  # of processes that were killed
+                if not jobs.hand_back(session, job.id, job.attempt):
+                    jobs.finish(session, job.id, job.attempt, JobStatus.STOPPED)
             workers.leave(session, self._worker.id)
         if reason is not None:
             raise reason
@@ -133,14 +138,16 @@ class JoinedWorker:
         if self._stop.is_set() or now < self._start_at:
             return
         with self._database.reading() as session:
-            lost_after_s = self._current.lost_after_s
-            waiting = jobs.claimable(session, utc_now(), lost_after_s, self._kinds, self._worker)
+            moment, lost_after_s = utc_now(), self._current.lost_after_s
+            waiting = jobs.claimable(session, moment, lost_after_s, self._kinds, self._worker)
             if not waiting and not self._processes and optuna_is_installed() and sweeps.waiting(session):
                 waiting = 1  # the process that it starts begins the next trial
-            beginning = len(self._processes) - len(workers.held(session, self._worker.id))
-        free = self._worker.slots - len(self._processes)
+            held = jobs.running(session, moment, lost_after_s, self._worker)
+        # The job of a process that was killed takes a slot until it is lost.
+        beginning = max(len(self._processes) - held, 0)
+        free = self._worker.slots - max(len(self._processes), held)
         for _ in range(min(free, waiting - beginning)):
-            self._processes.append(self._start())
+            self._processes.append(start_worker(self._current, self._worker.id))
 
     def _beat(self) -> None:
         if not self._stop.is_set():
@@ -151,20 +158,6 @@ class JoinedWorker:
             if self._stop.is_set():
                 workers.stop(session, self._worker.id)
             jobs.requeue_lost_of_joined(session, utc_now(), self._current.lost_after_s)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        output = self._current.data_root / stored.JOBS / stored.WORKERS_LOG
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("ab") as stream:
-            return subprocess.Popen(
-                [sys.executable, "-m", "engine.work.worker", self._worker.id],
-                cwd=REPOSITORY_ROOT,
-                env=self._current.as_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,  # Ctrl-C is for this process
-            )
 
     def _collect(self) -> None:
         ended = [process for process in self._processes if process.poll() is not None]

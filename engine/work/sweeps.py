@@ -7,12 +7,14 @@ begun twice, whenever a process is killed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import runs, submissions, sweeps
@@ -38,13 +40,25 @@ log = logging.getLogger("maskloom.sweeps")
 
 def advance(database: Database, files: Store) -> None:
     """Settle the trials that have ended and begin the next, of every sweep. Never raises: a worker has jobs to run."""
-    try:
-        with database.reading() as session:
-            at_work = sweeps.at_work(session)
-        for sweep_id in at_work:
+    at_work: list[str] = []
+    with contextlib.suppress(Exception), database.reading() as session:  # claiming the next job says what is wrong
+        at_work = sweeps.at_work(session)
+    for sweep_id in at_work:
+        try:
             _advance(database, files, sweep_id)
-    except Exception:
-        log.exception("The sweeps could not be looked after; the next worker tries.")
+        except (SQLAlchemyError, OSError):
+            log.exception("The sweep %s could not be looked after; the next worker tries.", sweep_id)
+        except Exception as error:
+            log.exception("The sweep %s cannot go on.", sweep_id)
+            _give_up(database, sweep_id, f"Unexpected error, {type(error).__name__}: {str(error)[:300]}")
+
+
+def _give_up(database: Database, sweep_id: str, sentence: str) -> None:
+    """Stop a sweep that no worker can look after: one would be started for it again and again."""
+    with contextlib.suppress(SQLAlchemyError), database.writing() as session:
+        sweep = session.get(Sweep, sweep_id)
+        if sweep is not None and sweep.state == SweepState.RUNNING:
+            sweep.state, sweep.error = SweepState.STOPPED, sentence
 
 
 def _advance(database: Database, files: Store, sweep_id: str) -> None:

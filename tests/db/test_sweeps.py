@@ -4,6 +4,7 @@ import pytest
 
 from db import datasets, jobs, recipes, sweeps
 from db.models import Dataset, JobStatus, LabelSet, Run, Sweep, SweepKind, SweepState, Trial, TrialState
+from db.repair import end_all
 from db.submissions import NotReady
 from db.sweeps import Outcome
 
@@ -148,3 +149,13 @@ def test_it_is_finished_when_all_trials_have_ended(database, sweep):
     with database.reading() as session:
         assert session.get_one(Sweep, sweep.id).state == SweepState.RUNNING
         assert session.query(Run).count() == 0
+
+
+def test_a_restored_sweep_waits_until_a_person_resumes_it(database, sweep):
+    with database.writing() as session:
+        trial = sweeps.add_trial(session, session.get_one(Sweep, sweep.id), {}, PARAMS, "test")
+        assert end_all(session, "Cut off.") == 1
+        sweeps.settle(session, trial, jobs.find(session, trial.job_id), Outcome(TrialState.STOPPED))
+        assert not sweeps.waiting(session)
+        sweeps.extend(session, sweep.id, 0)
+        assert sweeps.waiting(session) and jobs.find(session, trial.job_id).status == JobStatus.QUEUED

@@ -7,6 +7,7 @@ import pytest
 from db import jobs, warm
 from db.columns import utc_now
 from db.models import Job, JobKind, JobStatus
+from db.workers import Capacity, Needs
 
 LOST_S = 60.0
 
@@ -108,3 +109,10 @@ def test_dismissing_withdraws_what_waits_but_not_what_runs(installation):
         jobs.claim(session, "first", 2, LOST_S)
         warm.dismiss(session)
     assert ready(installation).requested
+
+
+def test_jobs_that_wait_for_another_machine_do_not_keep_a_network_from_being_loaded(installation):
+    with installation.database.writing() as session:
+        jobs.require(jobs.submit(session, JobKind.LABEL, {}), Needs(tag="elsewhere"))
+        assert warm.submit(session, "a", utc_now(), 2, LOST_S) is None
+        assert warm.submit(session, "a", utc_now(), 2, LOST_S, Capacity(8000)) is not None

@@ -156,3 +156,15 @@ def test_a_local_worker_is_not_started_for_what_it_cannot_take(database):
     with database.reading() as session:
         for capacity, expected in ((Capacity(8000), False), (Capacity(8000, ("NVIDIA H200",)), True)):
             assert jobs.waiting_without_worker(session, utc_now(), LOST_AFTER_S, 2, capacity) == expected
+
+
+def test_a_local_worker_is_not_started_while_memory_that_a_job_needs_is_in_use(database):
+    def waits():
+        with database.reading() as session:
+            return jobs.waiting_without_worker(session, utc_now(), LOST_AFTER_S, 2, HERE)
+
+    for _ in range(2):
+        submit(database, memory_mb=6000)
+    assert waits()
+    assert claim(database, register(database, WorkerKind.LOCAL)) is not None
+    assert not waits()

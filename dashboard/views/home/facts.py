@@ -34,7 +34,7 @@ _WORK: dict[str, str] = {
 class Work:
     """An active job: its task, the name of its object, and the page and URL query that show it.
 
-    `waits` is what a queued one waits for, in words; `worker_id` who runs it, empty while nobody does.
+    `waits` is what a queued one waits for, in words.
     """
 
     what: str
@@ -43,7 +43,6 @@ class Work:
     query: dict[str, str]
     job: JobView
     waits: str = ""
-    worker_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,13 @@ def active_work(session: Session, now: datetime, lost_after_s: float) -> tuple[W
         if view is not None:
             name, page, query = _target(session, job)
             waits = waiting_words(session, view.needs, now) if view.status == "queued" and view.needs else ""
-            holder = (job.worker_id or "") if job.status == JobStatus.RUNNING else ""
-            active.append(Work(_WORK[job.kind], name, page, query, view, waits, holder))
+            active.append(Work(_WORK[job.kind], name, page, query, view, waits))
     return tuple(active)
+
+
+def in_words(session: Session, job: Job) -> str:
+    """Return what a job does, such as "Training: Horses"."""
+    return f"{_WORK[job.kind]}: {_target(session, job)[0]}" if job.kind in _WORK else "A short job"
 
 
 def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:

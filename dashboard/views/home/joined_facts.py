@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
-from dashboard.views.home.facts import Work
-from db import workers
+from dashboard.views.home.facts import in_words
+from db import jobs, workers
 from db.models import Worker, WorkerState
 
 
@@ -25,16 +25,14 @@ class JoinedMachine:
     silent: str
 
 
-def joined_machines(
-    session: Session, work: Sequence[Work], now: datetime, lost_after_s: float
-) -> tuple[JoinedMachine, ...]:
-    """Return the machines that joined and are not long gone; `work` are the active jobs."""
-    return tuple(_machine(row, work, now, lost_after_s) for row in workers.joined(session, now))
+def joined_machines(session: Session, now: datetime, lost_after_s: float) -> tuple[JoinedMachine, ...]:
+    """Return the machines that joined and are not long gone."""
+    return tuple(_machine(session, row, now, lost_after_s) for row in workers.joined(session, now))
 
 
-def _machine(row: Worker, work: Sequence[Work], now: datetime, lost_after_s: float) -> JoinedMachine:
-    held = [f"{each.what}: {each.name}" for each in work if each.worker_id == row.id]
-    free = row.slots - len(held)
+def _machine(session: Session, row: Worker, now: datetime, lost_after_s: float) -> JoinedMachine:
+    live = [job for job in workers.held(session, row.id) if not jobs.is_lost(job, now, lost_after_s)]
+    held, free = [in_words(session, job) for job in live], row.slots - len(live)
     if workers.is_silent(row, now, lost_after_s):
         does, silent = "", wording.duration(abs((now - row.heartbeat_at).total_seconds()))
     else:

@@ -1,4 +1,4 @@
-"""The state of the machine for the Home page: disk, memory, queue, workers and versions."""
+"""The state of the app's machine for the Home page: disk, memory, queue, workers and versions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
 from db import jobs
-from db.models import JobStatus
 from engine import VERSION
 from engine.care.disk_use import DiskUse
 from engine.core.machine import cores, free_memory_bytes, total_memory_bytes
 from engine.core.settings import Settings
+from engine.work.registration import capacity_here
 
 MB = 1_000_000
 KIND_WORDS = {"labels": "masks", "uploads": "files uploaded but not imported (deleted after a week)"}
@@ -24,7 +24,10 @@ KIND_WORDS = {"labels": "masks", "uploads": "files uploaded but not imported (de
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine that runs the jobs. `use` is None while it is being computed."""
+    """The machine that the app runs on. `use` is None while it is being computed.
+
+    `running` counts the jobs of its own workers, `waiting` those that these can take, `lost` those of all machines.
+    """
 
     cores: int
     memory_bytes: int
@@ -57,7 +60,17 @@ class Machine:
         """What its workers do: "idle" when there is nothing to do."""
         parts = [f"{self.running} running"] if self.running else []
         parts += [f"{self.waiting:,} waiting"] if self.waiting else []
-        return ", ".join(parts) or "idle"
+        return ", ".join(parts) or ("idle" if self.most_workers else "none here")
+
+    @property
+    def work_help(self) -> str:
+        """How many jobs can run at the same time."""
+        if not self.most_workers:
+            return "Only machines that joined run jobs (MAX_WORKERS is 0)."
+        return (
+            f"At most {wording.count(self.most_workers, 'job')} run at the same time (MAX_WORKERS), on "
+            f"{wording.count(self.cores, 'processor core')}. Others wait and start in order."
+        )
 
     @property
     def used(self) -> str:
@@ -71,9 +84,7 @@ class Machine:
 
 def machine(session: Session, current: Settings, use: DiskUse | None, now: datetime) -> Machine:
     """Return the machine and its load at the aware time `now`."""
-    active = jobs.active(session)
-    lost = [job for job in active if jobs.is_lost(job, now, current.lost_after_s)]
-    running = [job for job in active if job.status == JobStatus.RUNNING]
+    here = capacity_here(current)
     existing = next(path for path in (current.data_root, *current.data_root.parents) if path.exists())
     disk = shutil.disk_usage(existing)
     return Machine(
@@ -84,9 +95,9 @@ def machine(session: Session, current: Settings, use: DiskUse | None, now: datet
         disk_bytes=disk.total,
         floor_bytes=current.free_disk_floor_mb * MB,
         use=use,
-        waiting=len(active) - len(running),
-        running=len(running) - len(lost),
-        lost=len(lost),
+        waiting=jobs.queued(session, None, here) if here else 0,
+        running=jobs.running(session, now, current.lost_after_s),
+        lost=jobs.lost(session, now, current.lost_after_s),
         most_workers=current.max_workers,
         versions=_versions(),
     )

@@ -11,7 +11,7 @@ from dashboard.facts.wording import ago, count, escaped, score, size
 from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.new_dataset import import_sample, new_dataset
-from dashboard.views.home.facts import HomeView, RecentRun, Step, active_work, home_view
+from dashboard.views.home.facts import HomeView, RecentRun, Step, home_view
 from dashboard.views.home.joined_facts import JoinedMachine, joined_machines
 from dashboard.views.home.machine_facts import Machine, machine
 from db import workers
@@ -115,7 +115,7 @@ def joined_panel() -> None:
 def read_joined() -> tuple[JoinedMachine, ...]:
     now, lost_after_s = utc_now(), resources.settings().lost_after_s
     with resources.database().reading() as session:
-        return joined_machines(session, active_work(session, now, lost_after_s), now, lost_after_s)
+        return joined_machines(session, now, lost_after_s)
 
 
 def draw_joined(joined: JoinedMachine) -> None:
@@ -178,12 +178,7 @@ def draw_machine(was_computing: bool) -> None:
     disk.metric("Disk free", size(now.free_bytes), help=f"Of {size(now.disk_bytes)}. {now.used}")
     total = f"Of {size(now.memory_bytes)}. What a new job could use at the moment."
     memory.metric("Memory free", size(now.free_memory_bytes), help=total)
-    work.metric(
-        "Jobs",
-        now.work,
-        help=f"At most {count(now.most_workers, 'job')} run at the same time (MAX_WORKERS), on "
-        f"{count(now.cores, 'processor core')}. Others wait and start in order.",
-    )
+    work.metric("Jobs", now.work, help=now.work_help)
     if now.lost:
         jobs = count(now.lost, "job has", "jobs have")
         st.warning(f"{jobs} lost the worker. Open the job and put it back in the queue.")

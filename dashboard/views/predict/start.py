@@ -14,6 +14,7 @@ from db import datasets, names, submissions, warm
 from db.actors import Role
 from db.columns import utc_now
 from db.models import Job, PredictionSet
+from engine.work.registration import capacity_here
 
 
 def load_network(run_id: str) -> None:
@@ -29,7 +30,8 @@ def load_network(run_id: str) -> None:
     if run_id in before.run_ids or before.busy or before.requested:
         return  # as on most reruns of the page, which then write nothing
     with resources.database().writing() as session:
-        job = warm.submit(session, run_id, utc_now(), current.max_workers, current.lost_after_s)
+        here = capacity_here(current)
+        job = warm.submit(session, run_id, utc_now(), current.max_workers, current.lost_after_s, here)
     if job is not None and before.worker is None:
         resources.launcher().submit(job.id)
 

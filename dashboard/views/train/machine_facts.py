@@ -17,20 +17,32 @@ HOSTS_NAMED = 3
 
 
 def places(session: Session, current: Settings, now: datetime) -> dict[Needs, str]:
-    """Return {what to need of a machine: its words}, the free choice first, and alone while no other has joined."""
+    """Return {what to need of a machine: the hosts that have it}, the free choice first, alone while no other joined.
+
+    The hosts are "" where they need no naming.
+    """
     here = capacity_here(current)
     there = [row for row in workers.joined(session, now) if not workers.is_silent(row, now, current.lost_after_s)]
-    found = {Needs(): "Any machine"}
+    found = {Needs(): ""}
     if not there:
         return found
     with_gpu = [row for row in there if row.gpus]
     if with_gpu or (here is not None and here.gpus):
-        found[Needs(gpu=True)] = f"With a GPU ({_named(with_gpu, bool(here and here.gpus))})"
+        found[Needs(gpu=True)] = _named(with_gpu, bool(here and here.gpus))
     for tag in sorted({tag for row in there for tag in row.tags}):
-        found[Needs(tag=tag)] = f"Tag {tag} ({_named([row for row in there if tag in row.tags])})"
+        found[Needs(tag=tag)] = _named([row for row in there if tag in row.tags])
     if here is not None:
-        found[Needs(local=True)] = "This machine"
+        found[Needs(local=True)] = ""
     return found
+
+
+def words(needs: Needs) -> str:
+    """Return the words for a choice, the same while machines come and go: by them Streamlit knows what was chosen."""
+    if needs.gpu:
+        return "With a GPU"
+    if needs.tag:
+        return f"Tag {needs.tag}"
+    return "This machine" if needs.local else "Any machine"
 
 
 def _named(rows: Sequence[Worker], here: bool = False) -> str:

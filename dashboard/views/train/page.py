@@ -212,9 +212,16 @@ def where_to_run() -> Needs:
     """Draw the choice of machines, if others than this one have joined, and return what it needs of one."""
     with database().reading() as session:
         places = machine_facts.places(session, settings(), utc_now())
-    if len(places) < 2:
+    before = st.session_state.get("train-where", Needs())  # stays a choice when the last machine that has it is gone
+    options = list(dict.fromkeys([*places, before]))
+    if len(options) < 2:
         return Needs()
-    return st.selectbox("Where to run", list(places), format_func=places.__getitem__, key="train-where")
+    chosen = st.selectbox("Where to run", options, format_func=machine_facts.words, key="train-where")
+    if chosen not in places and not taken_here(settings(), chosen):
+        st.caption("No machine that is connected has this. The training waits until one is.")
+    elif places.get(chosen):
+        st.caption(wording.escaped(f"Has it: {places[chosen]}."))
+    return chosen
 
 
 def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig, needs: Needs) -> None:

@@ -215,7 +215,7 @@ def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full
         f"runs/{new_id()}/best.keras",
     ]
     half = [f"runs/{run.id}/best.1a2b3c4d.part.keras", f"datasets/{dataset.id}/truth/{stranger}.0a0a0a0a.part.png"]
-    half.append("restore.part/moving.json")  # of a restore that was killed as it ended
+    half.append("restore.part/.moving.json")  # of a restore that was killed as it ended
     for item in orphans + half:
         (root / item).parent.mkdir(parents=True, exist_ok=True)
         (root / item).write_bytes(item.encode())

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import psutil
 import psycopg
@@ -16,13 +17,15 @@ import pytest
 from sqlalchemy import select
 
 from db import jobs, recipes, submissions, workers
+from db.columns import utc_now
 from db.models import JobStatus, Worker, WorkerKind
 from db.workers import Needs
 from engine import VERSION
 from engine.care.belonging import remember_start
 from engine.labelling.base import find_method
-from engine.work.joining import CannotJoin, refuse_strangers
-from engine.work.worker import work
+from engine.work.joining import CannotJoin, JoinedWorker, refuse_strangers
+from engine.work.registration import new_worker
+from engine.work.worker import kinds_of, work
 from tests.support.installation import REPOSITORY, add_discs
 
 PATIENCE_S = 300
@@ -83,11 +86,11 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def submit_label(installation, images=4, **needs):
-    dataset = add_discs(installation, images, size_px=256)
+def submit_label(installation, images=4, name="masks", **needs):
+    dataset = add_discs(installation, images, size_px=256, name=f"images of {name}")
     params = find_method("kmeans").params().model_dump()
     with installation.database.writing() as session:
-        label_set, job = submissions.submit_label(session, dataset.id, "masks", "kmeans", params, 0, "test")
+        label_set, job = submissions.submit_label(session, dataset.id, name, "kmeans", params, 0, "test")
         jobs.require(job, Needs(**needs))
     return label_set, job.id
 
@@ -147,6 +150,63 @@ def test_a_worker_that_is_stopped_hands_its_job_back(shared, join):
     assert status(shared, job_id) in (JobStatus.QUEUED, JobStatus.FINISHED)
     work(shared.database, shared.settings)
     assert (status(shared, job_id), drawn(shared, label_set)) == (JobStatus.FINISHED, 20)
+
+
+def test_whose_process_was_killed_takes_another_job_only_in_a_free_slot(shared, monkeypatch):
+    started = []
+    monkeypatch.setattr("engine.work.joining.start_worker", lambda *_: started.append(Ended()) or started[-1])
+    _, held = submit_label(shared)
+    row = new_worker(WorkerKind.JOINED)
+    supervisor = JoinedWorker(shared.database, shared.settings, row, kinds_of(row))
+    supervisor._turn()
+    assert len(started) == 1
+    with shared.database.writing() as session:
+        assert jobs.claim(session, "a process", 1, 5.0, None, row).id == held
+    supervisor._collect()
+    submit_label(shared, name="more")
+    supervisor._turn()
+    assert len(started) == 1
+    with shared.database.writing() as session:  # left for a person
+        jobs.find(session, held).attempt = jobs.AUTOMATIC_ATTEMPTS
+        jobs.find(session, held).heartbeat_at = utc_now() - timedelta(minutes=1)
+    supervisor._turn()
+    supervisor._turn()
+    assert len(started) == 2
+
+
+class Ended:
+    returncode = 0
+
+    def poll(self):
+        return 0
+
+
+def test_asked_twice_it_ends_at_once_and_its_job_goes_back(shared, join):
+    label_set, job_id = submit_label(shared, 40)
+    process = join()
+    wait_until(lambda: drawn(shared, label_set) or status(shared, job_id).ended)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_S) == 0
+    assert joined(shared) == []
+    assert status(shared, job_id) in (JobStatus.QUEUED, JobStatus.FINISHED)
+
+
+def test_what_its_killed_supervisor_left_finishes_its_job_and_claims_no_other(shared, join):
+    label_set, job_id = submit_label(shared, 20)
+    victim = join()
+    wait_until(lambda: drawn(shared, label_set) or status(shared, job_id).ended)
+    (below,) = psutil.Process(victim.pid).children()
+    victim.kill()
+    victim.wait()
+    with shared.database.writing() as session:  # as it is after LOST_AFTER_S
+        session.get_one(Worker, shared.job(job_id).worker_id).heartbeat_at = utc_now() - timedelta(minutes=1)
+    _, more = submit_label(shared, name="more")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        below.wait(PATIENCE_S)
+    assert (status(shared, job_id), shared.job(job_id).attempt) == (JobStatus.FINISHED, 1)
+    assert drawn(shared, label_set) == 20
+    assert status(shared, more) == JobStatus.QUEUED
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

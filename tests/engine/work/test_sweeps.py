@@ -219,3 +219,15 @@ def test_without_optuna_a_sweep_says_so_and_jobs_go_on(installation, monkeypatch
     row, trials = found(installation, sweep)
     assert (row.state, trials) == (SweepState.STOPPED, [])
     assert "maskloom[sweeps]" in row.error
+
+
+def test_a_sweep_that_cannot_go_on_stops_and_does_not_hold_up_the_others(installation):
+    dataset = add_discs(installation, 3)
+    broken = add_sweep(installation, dataset, trials=1)
+    with installation.database.writing() as session:
+        session.get_one(Sweep, broken.id).space = [{"of": "another version"}]
+    sound = add_sweep(installation, dataset, trials=1, name="sound")
+    work(installation.database, installation.settings)
+    row, _ = found(installation, broken)
+    assert (row.state, "Unexpected error, KeyError" in row.error) == (SweepState.STOPPED, True)
+    assert found(installation, sound)[0].state == SweepState.FINISHED

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.views.home.facts import active_work
+from dashboard.views.home import machine_facts
 from dashboard.views.home.joined_facts import joined_machines
-from dashboard.views.train.machine_facts import places
+from dashboard.views.train.machine_facts import places, words
 from db import jobs, submissions, workers
 from db.columns import new_id, utc_now
-from db.models import Job, Worker, WorkerKind
+from db.models import Job, JobKind, Worker, WorkerKind
 from db.workers import Needs
 from engine.core import machine
 from tests.support.installation import add_discs
@@ -44,7 +44,7 @@ def submit(installation, needs=NONE, name="first"):
 def machines(installation):
     now = utc_now()
     with installation.database.reading() as session:
-        return joined_machines(session, active_work(session, now, 60.0), now, 60.0)
+        return joined_machines(session, now, 60.0)
 
 
 def test_a_machine_shows_what_it_has_and_does_and_since_when_it_is_silent(installation):
@@ -58,12 +58,32 @@ def test_a_machine_shows_what_it_has_and_does_and_since_when_it_is_silent(instal
     register(installation.database, "gone", silent_s=100_000)
     submit(installation)
     with installation.database.writing() as session:
-        jobs.claim(session, "a process", 2, 60.0, None, busy)
+        jobs.submit(session, JobKind.MEASURE, {})
+        for _ in range(2):
+            assert jobs.claim(session, "a process", 2, 60.0, None, busy)
     first, second, third = machines(installation)
     assert first.name == "lab-1" and first.has == "16 cores, 64 GB of memory, 2 × H200, tag big"
-    assert first.does == "Computing masks: first · 1 slot free" and first.silent == ""
+    assert first.does == "Computing masks: first · A short job" and first.silent == ""
     assert (second.has, second.does) == ("16 cores, 64 GB of memory", "idle")
     assert third.does == "" and third.silent.startswith("3 min 2")
+
+
+def test_jobs_of_joined_machines_are_not_counted_as_those_of_this_one(installation):
+    def here(**changes):
+        current = installation.settings.model_copy(update=changes)
+        with installation.database.reading() as session:
+            found = machine_facts.machine(session, current, None, utc_now())
+        return found.work, found.lost
+
+    submit(installation)
+    submit(installation, Needs(tag="big"), name="second")
+    assert here() == ("1 waiting", 0)
+    busy = register(installation.database)
+    with installation.database.writing() as session:
+        for _ in range(2):
+            assert jobs.claim(session, "a process", 2, 60.0, None, busy)
+    assert here() == ("idle", 0)
+    assert here(max_workers=0) == ("none here", 0)
 
 
 def test_where_to_run_is_a_choice_only_with_other_machines(installation):
@@ -76,12 +96,19 @@ def test_where_to_run_is_a_choice_only_with_other_machines(installation):
     register(installation.database, "lab-1")
     register(installation.database, "lab-2", gpus=[], tags=["big", "quiet"])
     assert choices() == {
-        Needs(): "Any machine",
-        Needs(gpu=True): "With a GPU (lab-1)",
-        Needs(tag="big"): "Tag big (lab-1, lab-2)",
-        Needs(tag="quiet"): "Tag quiet (lab-2)",
-        Needs(local=True): "This machine",
+        Needs(): "",
+        Needs(gpu=True): "lab-1",
+        Needs(tag="big"): "lab-1, lab-2",
+        Needs(tag="quiet"): "lab-2",
+        Needs(local=True): "",
     }
+    assert [words(needs) for needs in choices()] == [
+        "Any machine",
+        "With a GPU",
+        "Tag big",
+        "Tag quiet",
+        "This machine",
+    ]
     assert Needs(local=True) not in choices(max_workers=0)
 
 
@@ -112,3 +139,23 @@ def test_the_train_page_starts_a_run_where_it_was_told_to(dashboard, open_page, 
     with dashboard.database.reading() as session:
         (job,) = session.query(Job).all()
         assert (job.needs_gpu, job.needs_tag, job.needs_local) == (True, "", False)
+
+
+def test_the_choice_stays_while_machines_come_and_go(dashboard, open_page, submitted):
+    add_discs(dashboard, 6)
+    register(dashboard.database)
+    app = open_page("views/train/page.py")
+    app.selectbox("train-where").select(Needs(gpu=True)).run()
+    assert any("lab\\-1" in each.value for each in app.caption)
+    register(dashboard.database, "lab-2")
+    app.run()
+    assert app.selectbox("train-where").value == Needs(gpu=True)
+    with dashboard.database.writing() as session:
+        for each in workers.joined(session, utc_now()):
+            workers.forget(session, each.id)
+    app.run()
+    assert app.selectbox("train-where").value == Needs(gpu=True)
+    assert any("No machine that is connected has this" in each.value for each in app.caption)
+    app.button("train-start").click().run()
+    with dashboard.database.reading() as session:
+        assert session.query(Job).one().needs_gpu
