@@ -22,7 +22,7 @@ from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling import job as label
 from engine.network.loaded import load_best
 from engine.prediction import old_and_new
-from engine.prediction.job import predict_dataset
+from engine.prediction.job import DROPPED, predict_dataset
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store, StoredFile
 from engine.sweeps.study import should_prune
@@ -42,9 +42,6 @@ log = logging.getLogger("maskloom.training")
 
 AUDIT = "audit"
 """The side of an image of the dataset's audit."""
-
-DROPPED = "dropped"
-"""The side of an image that a person does not want learned from: neither trained on nor validated with."""
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:

@@ -68,8 +68,11 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monkeypatch, share):
-    dataset = add_discs(installation, 6)
+    dataset = add_discs(installation, 7)
     label_set_id = add_label_set(installation, dataset)
+    with installation.database.writing() as session:
+        dropped = datasets.images(session, dataset.id)[0].id
+        recipes.set_dropped(session, label_set_id, [dropped], True)
     run, job = submit_train(installation, dataset, label_set_id, epochs=1)
     real = self_training.train_rounds
     monkeypatch.setattr(self_training, "train_rounds", lambda *given: replace(real(*given), label_share=share))
@@ -85,7 +88,10 @@ def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monke
         mask = levels(stored.prediction_key(own.id, row.image_id))
         label = levels(stored.label_key(label_set_id, row.image_id))
         network = (mask - share * label) / (1 - share) if share < 1 else None
-        if network is None:
+        if row.image_id == dropped:
+            assert (mask != label).any(), "a dropped label has no share"
+            assert row.label_dice == pytest.approx(metrics.dice(mask >= 128, label >= 128))
+        elif network is None:
             assert (mask == label).all()
             assert row.label_dice < 1, "agreement is that of the network"
         else:
