@@ -255,7 +255,8 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         return None
     if proposed == config:
         return None
-    changed = assignments(facts.head.known_preset, proposed, proposed.model.encoder_weights != "none")
+    # The preset that the page starts from depends on whether there are pretrained weights by then
+    changed = [each for weights in (False, True) for each in assignments(facts.head.known_preset, proposed, weights)]
     return Advice(
         setting=" · ".join(titles(path)),
         now=value_words(path, before),
@@ -263,7 +264,7 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         evidence=evidence,
         page="train",
         # Stated even if it is the preset's value: a URL without any assignment would show the run's own settings.
-        query={"from": facts.head.id, "p": changed or [f"{path}={value}"]},
+        query={"from": facts.head.id, "p": list(dict.fromkeys(changed)) or [f"{path}={value}"]},
     )
 
 

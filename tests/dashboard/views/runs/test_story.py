@@ -16,7 +16,7 @@ from dashboard.views.runs.story import MOST_SENTENCES, so_far, story
 from db import runs
 from db.columns import new_id, utc_now
 from db.jobs import Progress
-from engine.core.run_config import config_from
+from engine.core.run_config import config_from, differences, preset_config
 from tests.dashboard.views.runs.test_curve_facts import CONFIG, history, noise, saturating
 from tests.dashboard.views.runs.test_image_facts import graded, masks
 from tests.support.installation import add_discs
@@ -226,6 +226,16 @@ def test_limiting_labels_suggest_a_better_recipe():
     (found,) = advice(facts(label_set_id=new_id(), reference="pseudo-label", agreement=0.9, truth_dice=0.7))
     assert found.page == "labels" and "0.900" in found.evidence and "0.700 against truth" in found.evidence
     assert advice(facts(label_set_id=new_id(), reference="pseudo-label", agreement=0.7, truth_dice=0.5)) == ()
+
+
+@pytest.mark.parametrize("trained_with", [False, True])
+def test_a_suggestion_changes_one_setting_whether_there_are_weights_by_now_or_not(trained_with):
+    config = preset_config("from_labels", trained_with)
+    images = replace(facts().images, compared=True, differences=(Difference("label quality", 0.2, 0.8, 95),))
+    (found,) = advice(facts(config=config, preset="from_labels", label_set_id=new_id(), images=images))
+    for weights in (False, True):
+        proposed, problem = start_config("from_labels", found.query["p"], None, weights)
+        assert differences(config, proposed) == [("data.drop_worst", 0.0, 0.2)] and not problem
 
 
 def test_small_objects_suggest_larger_images():
