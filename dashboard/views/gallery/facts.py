@@ -333,7 +333,7 @@ def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
 
 
 def _network(session: Session, run: Run) -> str:
-    words = [f"preset {run.preset}"]
+    words = [f"preset {run.preset.replace('_', ' ')}"]
     if run.best_epoch is not None:
         words.append(f"best epoch {run.best_epoch}")
     words.append(weights_note(run.details))
