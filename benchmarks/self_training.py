@@ -35,7 +35,7 @@ from db.session import Database
 from engine.core.settings import Settings
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
-from engine.imaging.metrics import dice, iou
+from engine.imaging.metrics import dice, iou, to_mask, weighted_mean
 from engine.labelling.base import DEFAULT_METHOD
 from engine.store import keys as stored
 from engine.store.local import LocalStore
@@ -112,13 +112,14 @@ def mixed_masks(root: Path, stems: set[str]) -> Iterator[tuple[int, float, dict[
     database.close()
 
     def levels(key: str) -> np.ndarray:
-        return codec.decode_png(files.read(key)).astype(np.float32)
+        return codec.decode_png(files.read(key))
 
     labels = {stem: levels(stored.label_key(run.label_set_id, images[stem])) for stem in stems & set(images)}
     for number in numbers:
         own = {stem: levels(stored.round_mask_key(run.id, number, images[stem])) for stem in labels}
         for share in SHARES:
-            yield number, share, {stem: share * labels[stem] + (1 - share) * own[stem] >= 128 for stem in labels}
+            means = {stem: weighted_mean(labels[stem], own[stem], share) for stem in labels}
+            yield number, share, {stem: to_mask(mean, 0.5) for stem, mean in means.items()}
 
 
 @app.command()

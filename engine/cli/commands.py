@@ -43,7 +43,7 @@ from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.local import LocalStore
 from engine.training.job import concerns, teachable
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import encoder_weights, label_share_note
 from engine.work.context import JobFailed
 
 app = typer.Typer(
@@ -259,7 +259,9 @@ def train(
     with installation.database.reading() as session:
         result = run_result(session, session.get_one(Run, run.id))
     sentence = f"{result['ended']} Best epoch {result['best_epoch']}: {validation(result)}"
-    print_result(result, as_json, f"{result['name']!r}: {sentence} ({against(result)}), {result['minutes']} minutes.")
+    owed = label_share_note(result["label_share"])
+    lines = [f"{result['name']!r}: {sentence} ({against(result)}), {result['minutes']} minutes.", owed]
+    print_result(result, as_json, "\n".join(filter(None, lines)))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, rounds, runs
 from db.models import Dataset, Run
-from engine.training.run_details import encoder_weights, weights_note
+from engine.training.run_details import LABEL_WEIGHTS, encoder_weights, label_weights, weights_note
 
 MOST_NAMED = 20
 """So many classes are named in a sentence; JSON has all."""
@@ -35,6 +35,7 @@ def run_result(session: Session, run: Run) -> dict[str, Any]:
         "val_iou": best.get("val_iou"),
         "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
         "weights": encoder_weights(run.details),
+        LABEL_WEIGHTS: label_weights(run.details),
         "label_share": rounds.label_share(run),
         "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
         "parameters": run.parameter_count,
@@ -77,6 +78,6 @@ def _number(score: float | None) -> str:
 
 
 def against(result: dict[str, Any]) -> str:
-    """Return the reference of a run's score, and the pretrained weights that its encoder started from."""
+    """Return the reference of a run's score, and the pretrained weights that it owes something to."""
     note = weights_note(result)
     return f"{result['reference']}; {note}" if note else str(result["reference"])

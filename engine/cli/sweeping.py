@@ -31,7 +31,7 @@ from engine.cli.commands import (
 from engine.core.parameters import from_assignments, parse
 from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.labelling.base import find_method
-from engine.network.pretrained import default_preset
+from engine.network.pretrained import default_preset, installed
 from engine.sweeps import space as spaces
 from engine.sweeps import study
 from engine.sweeps.objective import CAUTION, SCORES, default_objective
@@ -91,9 +91,8 @@ def sweep(
     model: type[BaseModel] = find_method(method).params if method else RunConfig
     space = [spaces.dimension(model, text) for text in varied]
     preset = preset or default_preset(installation.files)
-    settings: BaseModel = (
-        parse(model, from_assignments(fixed)) if method else config_from(preset, from_assignments(fixed))
-    )
+    given, weights = from_assignments(fixed), installed(installation.files) is not None
+    settings: BaseModel = parse(model, given) if method else config_from(preset, given, weights)
     spaces.refuse_idle(settings, space)
     values = settings.model_dump(mode="json")
     with installation.database.writing() as session:

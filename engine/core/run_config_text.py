@@ -29,8 +29,8 @@ PRESET_PURPOSES = {
     "fast": "A quick first result: minutes on an ordinary computer.",
     "classic": "The published U-Net, as a baseline: hours on an ordinary computer.",
     "thorough": "Better masks in half an hour on an ordinary computer, for a few hundred images.",
-    "from_labels": "For masks that a method computed: a network that corrects them in minutes. Where it is no better, "
-    "they stay as they are.",
+    "from_labels": "For masks that a method computed: a network that corrects them in minutes. Where its own look "
+    "worse, they stay as they are.",
     "encoder": "The best masks of photographs, in minutes. It starts from ImageNet weights.",
 }
 

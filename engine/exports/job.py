@@ -111,8 +111,9 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
         rows = mask_rows(session, payload["owner"], payload[payload["owner"]])
         if rows.owner == "prediction_set":
             run = session.get_one(Run, payload["run"])
-            note = prediction_note(run, threshold)
-            if run.dataset_id == rows.dataset.id:
+            own = run.dataset_id == rows.dataset.id
+            note = prediction_note(run, threshold, rounds.label_share(run) if own else 0.0)
+            if own:
                 splits = {row.image_id: row.split for row in runs.split(session, run.id)}
         else:
             note = label_note(session.get_one(LabelSet, rows.owner_id), threshold)
@@ -170,6 +171,7 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
             rounds=len(rounds.rounds(session, run.id)),
             predictions=runs.predictions(session, own.id) if own else [],
             left_out_id=own.left_out_id if own else None,
+            label_share=rounds.label_share(run),
         )
 
 

@@ -48,7 +48,8 @@ class RunFacts:
     """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
 
     `method` is the recipe of the mask set that it was trained on; empty for truth. `weights` names the data that its
-    encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
+    encoder was pretrained on, `label_weights` the pretrained weights that helped its labels; empty without.
+    `imported_from` says where imported masks are from, else empty.
     `classes` names the classes that it tells apart, background first; empty if that is foreground alone.
     `class_colours` are theirs, "#RRGGBB"; `confusion` is that of its masks of validation images with truth. `counts`
     are those of its masks of its dataset, an image each; empty if they were not counted.
@@ -83,6 +84,7 @@ class RunFacts:
     class_colours: tuple[str, ...] = ()
     confusion: ClassConfusion | None = None
     counts: tuple[ImageCount, ...] = ()
+    label_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,16 +127,19 @@ def teacher_sentence(facts: RunFacts) -> str:
         )
     recipe = f" ({facts.method})" if facts.method else ""
     return (
-        f"It was trained on pseudo-labels: {facts.trained_on}{recipe}, computed without manual work. "
+        f"It was trained on pseudo-labels: {facts.trained_on}{recipe}. "
         "Agreement with them measures how well they were learned, not whether they are right; only truth shows that."
     )
 
 
 def weights_sentence(facts: RunFacts) -> str:
-    """Return what the network began from, which every score owes something to."""
-    if not facts.weights:
-        return "It began from random weights."
-    return f"Its encoder began from weights learned on {facts.weights}, which every score here owes something to."
+    """Return what the network began from and what helped its labels, which every score owes something to."""
+    began = "It began from random weights."
+    if facts.weights:
+        began = f"Its encoder began from weights learned on {facts.weights}, which every score here owes something to."
+    if not facts.label_weights:
+        return began
+    return f"{began} Its labels were computed with {facts.label_weights}, which every score here owes something to."
 
 
 def story(facts: RunFacts) -> list[str]:

@@ -17,6 +17,7 @@ from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.class_confusion import ClassConfusion, class_confusion
 from engine.imaging.left_out import LeftOut
+from engine.labelling.strokes.backbones import weights_of
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.training.run_details import (
@@ -25,6 +26,8 @@ from engine.training.run_details import (
     Reference,
     class_names,
     hardware_line,
+    label_share_words,
+    label_weights,
     weights_name,
     weights_note,
 )
@@ -56,19 +59,25 @@ class RunRows:
     rounds: int
     predictions: Sequence[Prediction]
     left_out_id: str | None = None
+    label_share: float = 0.0
+    """Of the labels in the masks of its own images."""
 
 
-def prediction_note(run: Run, threshold: float) -> str:
-    """Return the sentence that names the source of predicted masks."""
-    note = f"Masks predicted by the run {run.name!r} at threshold {threshold:g}, with Maskloom"
-    return note + (f"; {weights_note(run.details)}." if weights_note(run.details) else ".")
+def prediction_note(run: Run, threshold: float, label_share: float = 0.0) -> str:
+    """Return the sentence that names the source of predicted masks, in which labels may have a share."""
+    whose = "of" if label_share == 1 else "predicted by"
+    note = f"Masks {whose} the run {run.name!r} at threshold {threshold:g}, with Maskloom"
+    owed = f"they are {label_share_words(label_share)}" if label_share else ""
+    return "; ".join(filter(None, (note, owed, weights_note(run.details)))) + "."
 
 
 def label_note(label_set: LabelSet, threshold: float) -> str:
     """Return the sentence that names the source of pseudo-labels."""
     if origin := imported_from(label_set):
         return f"Masks {label_set.name!r}, imported from {origin}, at threshold {threshold:g}, with Maskloom."
-    return f"Pseudo-labels {label_set.name!r} (method {label_set.method}) at threshold {threshold:g}, with Maskloom."
+    weights = weights_of(label_set.params, label_set.state or {})
+    note = f"Pseudo-labels {label_set.name!r} (method {label_set.method}) at threshold {threshold:g}, with Maskloom"
+    return note + (f"; helped by {weights}." if weights else ".")
 
 
 def imported_from(label_set: LabelSet | None) -> str:
@@ -135,6 +144,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         reference=reference,
         preset=run.preset,
         weights=weights_name(run.details),
+        label_weights=label_weights(run.details),
         hardware=hardware_line(run.details),
         parameters=run.parameter_count,
         created_at=run.created_at,
@@ -178,7 +188,8 @@ def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tupl
     ]
     truth = [row for row in rows.predictions if row.split == "validation" and row.truth_dice is not None]
     if truth:
-        on = f"mean of the masks of {len(truth):,} validation images with truth, threshold 0.5{note}"
+        of_labels = f"; they are {label_share_words(rows.label_share)}" if rows.label_share else ""
+        on = f"mean of the masks of {len(truth):,} validation images with truth, threshold 0.5{of_labels}{note}"
         scores.append(Score(f"Dice vs truth{foreground}", float(np.mean([row.truth_dice for row in truth])), on))
         scores.append(Score(f"IoU vs truth{foreground}", float(np.mean([row.truth_iou for row in truth])), on))
     return tuple(scores)

@@ -72,7 +72,7 @@ class Standing:
 class Verdict:
     """`trust` in [0, 1] is the number behind the verdict, `reason` one sentence.
 
-    `kept` in [0, 1] is the factor by which the scores of all recipes fall.
+    `kept` in [0, 1] is the factor by which the estimated score of a recipe falls.
     """
 
     verdict: Name

@@ -36,6 +36,9 @@ BATCH_S = 1.0
 
 REFINE_SEED = 0
 
+DROPPED = "dropped"
+"""The side of an image that a person does not want learned from: neither trained on nor validated with."""
+
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?, "also"?}.
@@ -87,8 +90,7 @@ def predict_dataset(
     what is compared with labels or mirror images are the network's.
 
     `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
-    folder of any length
-    fits into memory.
+    folder of any length fits into memory.
 
     Raises:
         JobFailed: there is no model or no image.
@@ -130,10 +132,11 @@ def predict_dataset(
             levels, unsure = (
                 left_out.cleared(metrics.probability_to_u8(each)) for each in (drawn.probability, drawn.uncertainty)
             )
-            row, classes = references.of_network(image, levels), drawn.classes
-            if references.label_share and (label := references.label(image)) is not None:
+            label, classes = references.label(image), drawn.classes
+            row = references.of_network(image, levels, label)
+            if label is not None and (share := references.label_share(image)):
                 taught = None if classes is None else references.label_classes(image)
-                levels, classes = _mixed(levels, classes, left_out.cleared(label), taught, references.label_share)
+                levels, classes = _mixed(levels, classes, left_out.cleared(label), taught, share)
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
             if classes is not None:
                 files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(classes))
@@ -238,11 +241,14 @@ class _References:
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
             self._same_classes = runs.same_classes(run, dataset)
-            self.label_share = rounds.label_share(session.get_one(Run, run.id)) if own else 0.0
+            self._label_share = rounds.label_share(session.get_one(Run, run.id)) if own else 0.0
 
-    def of_network(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
+    def label_share(self, image: Image) -> float:
+        """Return the share of the label in the mask of an image; none of one that a person dropped."""
+        return 0.0 if self._splits.get(image.id) == DROPPED else self._label_share
+
+    def of_network(self, image: Image, levels: np.ndarray, label: np.ndarray | None) -> dict[str, Any]:
         """Return what a row has about the network's own mask, uint8 (H, W): how far it agrees with its label."""
-        label = self.label(image)
         reference = None if label is None else self._left_out.ignored(Reference(metrics.to_mask(label, 0.5)))
         return {"image_id": image.id, "split": self._splits.get(image.id, ""), **_scores("label", reference, levels)}
 
@@ -299,10 +305,9 @@ def _mixed(
 
     Each pixel has the class that contributes more to it.
     """
-    of_label, of_network = share * label, (1 - share) * levels
     if classes is not None and taught is not None:
-        classes = np.where((of_label > of_network) & (taught > 0), taught, classes)
-    return np.rint(of_label + of_network).astype(np.uint8), classes
+        classes = np.where((share * label > (1 - share) * levels) & (taught > 0), taught, classes)
+    return metrics.weighted_mean(label, levels, share), classes
 
 
 def _already_imported(job: Job, context: JobContext) -> bool:

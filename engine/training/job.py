@@ -20,15 +20,17 @@ from engine.imaging import class_maps
 from engine.imaging.corrections import leaves_out
 from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling import job as label
+from engine.labelling.strokes.backbones import weights_of
 from engine.network.loaded import load_best
 from engine.prediction import old_and_new
-from engine.prediction.job import predict_dataset
+from engine.prediction.job import DROPPED, predict_dataset
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store, StoredFile
 from engine.sweeps.study import should_prune
 from engine.training.classes_taught import missing_classes, refuse_unknown_classes
 from engine.training.probe_choice import choose_probes
 from engine.training.round_records import round_values
+from engine.training.run_details import LABEL_WEIGHTS
 from engine.work.context import CannotSucceed, JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
@@ -42,9 +44,6 @@ log = logging.getLogger("maskloom.training")
 
 AUDIT = "audit"
 """The side of an image of the dataset's audit."""
-
-DROPPED = "dropped"
-"""The side of an image that a person does not want learned from: neither trained on nor validated with."""
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -92,6 +91,9 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     details: dict[str, Any] = chosen.details | {"hardware": hardware(config.training.precision).stored()}
     details |= weights_details(config)
     with context.reading() as session:
+        if chosen.label_set_id:
+            label_set = session.get_one(LabelSet, chosen.label_set_id)
+            details[LABEL_WEIGHTS] = weights_of(label_set.params, label_set.state or {})
         used = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in used], config)
     notes += missing_classes(chosen, images, rows)

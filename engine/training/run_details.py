@@ -16,6 +16,9 @@ DICE_NAME: dict[Reference, str] = {
 """Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
+LABEL_WEIGHTS = "label_weights"
+"""In `Run.details`: the pretrained weights that helped the labels; see `engine.labelling.strokes.backbones`."""
+
 _METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
 
 
@@ -48,18 +51,37 @@ def weights_name(details: Mapping[str, Any]) -> str:
     return short_name(encoder_weights(details))
 
 
+def label_weights(details: Mapping[str, Any]) -> str:
+    """Return the pretrained weights that helped the labels that a run was trained on; empty if none did."""
+    return str(details.get(LABEL_WEIGHTS) or "")
+
+
 def weights_note(details: Mapping[str, Any]) -> str:
-    """Return the note beside each score of a run: "ImageNet weights"; empty if there are none."""
-    name = weights_name(details)
-    return f"{name} weights" if name else ""
+    """Return the note beside each score of a run: "ImageNet weights", "in the labels" if it owes them to these.
+
+    It is empty if there are no pretrained weights in either.
+    """
+    name, of_labels = weights_name(details), short_name(label_weights(details))
+    notes = f"{name} weights" if name else "", f"{of_labels} weights in the labels" if of_labels else ""
+    return ", ".join(filter(None, notes))
 
 
 def weights_origin(details: Mapping[str, Any]) -> str:
     """Return what the tooltip of that note says, with the file and its SHA-256 where they were stored; else empty."""
-    weights = encoder_weights(details)
-    if not weights:
+    weights, of_labels, found = encoder_weights(details), label_weights(details), []
+    if weights:
+        file = details.get("weights_file") or weights
+        found.append(f"The network's encoder started from pretrained weights: {file}.")
+    if of_labels:
+        found.append(f"Its labels were computed with {of_labels}.")
+    return " ".join(found)
+
+
+def label_share_words(share: float) -> str:
+    """Return what the masks of a run's own images are where labels have a share in them; empty where they have none."""
+    if not share:
         return ""
-    return f"The network's encoder started from pretrained weights: {details.get('weights_file') or weights}."
+    return "the labels that it was trained on" if share == 1 else f"{share:.0%} the labels that it was trained on"
 
 
 def label_share_note(share: float) -> str:
@@ -67,13 +89,12 @@ def label_share_note(share: float) -> str:
     if not share:
         return ""
     if share < 1:
-        return (
-            f"The masks of these images are {share:.0%} the labels that the network was trained on and {1 - share:.0%} "
-            "its own masks. Agreement with the labels is that of the network alone."
-        )
+        masks = f"{share:.0%} the labels that the network was trained on and {1 - share:.0%} its own masks."
+    else:
+        masks = "the labels that the network was trained on, because its own were less plausible."
     return (
-        "The masks of these images are the labels that the network was trained on, because its own were less "
-        "plausible. Agreement with the labels is that of the network, which predicts other images."
+        f"The masks of these images are {masks} Scores against truth are of these masks. Agreement with the labels is "
+        "that of the network, which alone predicts other images."
     )
 
 

@@ -15,7 +15,7 @@ from db import predictions, runs
 from db.models import Dataset, LabelSet, Metric, Run
 from engine.core.run_config_text import config_rows
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.training.run_details import weights_name
+from engine.training.run_details import weights_note
 
 COMPARED_METRICS = ("val_dice", "val_iou", "val_loss")
 DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
@@ -26,8 +26,8 @@ class ComparedRun:
     """One run as the page shows it. `prediction_set_id` is empty without masks of its own dataset.
 
     `classes` are those that it tells apart, as in `db.models.Run`, with their colours, and `truth_in_classes` whether
-    truth has them, as for `runs.truth_in_classes`; `weights` names what the encoder was pretrained on.
-    `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
+    truth has them, as for `runs.truth_in_classes`; `weights` names the pretrained weights that helped it or its
+    labels. `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
     `metric_names` are those that any epoch has.
     """
 
@@ -118,7 +118,7 @@ def _compared(session: Session, run: Row[Any], last_epochs: dict[str, int], pred
     return ComparedRun(
         class_colours=colours,
         truth_in_classes=truth_in_classes,
-        weights=weights_name(values.pop("details")),
+        weights=weights_note(values.pop("details")),
         **values,
         metric_names=frozenset(last_epochs),
         last_epoch=last_epoch,

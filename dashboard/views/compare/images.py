@@ -178,7 +178,7 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
         reference = reference_maps(shared.runs[of], shared.reference, shared.image_id(image, of))
     score, note = shared.scores[image, column], class_note(shared, column)
     if shared.reference and np.isfinite(score):
-        weights = f" · {run.weights} weights" if run.weights else ""
+        weights = f" · {run.weights}" if run.weights else ""
         note += f" · {upper_first(shared.score_title)} {score:.3f}{weights}"
     return Pane(
         f"{run.name}{note}",

@@ -102,7 +102,7 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
         f"({wording.escaped(shared.score_title)}; {sure})."
     )
     helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
-    notes = [f"{name} started from {wording.escaped(weights)} weights." for name, weights in helped if weights]
+    notes = [f"{name} was helped by {wording.escaped(weights)}." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both do not count.".capitalize())
     if shared.chosen and not shared.by_class:

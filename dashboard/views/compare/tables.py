@@ -23,7 +23,7 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
     comparable = _shared_means(shared) if shared is not None and shared.reference else {}
     rows = {name: [wording.score(means.get(run.id)) for run in compared] for name, means in comparable.items()}
     if any(run.weights for run in compared):
-        rows["Encoder weights"] = [wording.escaped(run.weights or "none") for run in compared]
+        rows["Pretrained weights"] = [wording.escaped(run.weights or "none") for run in compared]
     rows["Epochs measured against"] = [wording.escaped(run.measured_against) for run in compared]
     for words, name in (("soft Dice", "val_dice"), ("IoU", "val_iou"), ("loss", "val_loss")):
         rows[f"Best epoch's {words}"] = [wording.score(run.best.get(name)) for run in compared]

@@ -22,7 +22,7 @@ from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.training.run_details import weights_note, weights_origin
+from engine.training.run_details import label_share_words, weights_note, weights_origin
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Source:
     job: JobView | None
     weights_origin: str = ""
     """The file of these weights, for a tooltip."""
+    label_share: float = 0.0
+    """The share of the labels in its masks."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
         weights_origin=weights_origin(run.details),
+        label_share=rounds.label_share(run),
     )
 
 
@@ -316,11 +319,11 @@ def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
     dataset = session.get_one(Dataset, predicted.dataset_id)
     label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
     share = rounds.label_share(run) if predicted.dataset_id == run.dataset_id else 0
-    steps = ["averaged over flips"] if predicted.flips else []
-    if predicted.refine != "none":
+    steps = ["averaged over flips"] if predicted.flips and share < 1 else []
+    if predicted.refine != "none" and share < 1:
         steps.append(f"refined with {predicted.refine.replace('_', ' ')}")
     if share:
-        steps.append(f"{share:.0%} the labels that it was trained on")
+        steps.append(label_share_words(share))
     return MaskOrigin(
         network=_network(session, run),
         prediction=", ".join(steps) or "without averaging or refinement",
@@ -330,7 +333,7 @@ def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
 
 
 def _network(session: Session, run: Run) -> str:
-    words = [f"preset {run.preset}"]
+    words = [f"preset {run.preset.replace('_', ' ')}"]
     if run.best_epoch is not None:
         words.append(f"best epoch {run.best_epoch}")
     words.append(weights_note(run.details))

@@ -164,6 +164,15 @@ class Arrangement:
         return (self.place(row) or 0) // TILES_PER_PAGE + 1
 
 
+def nearer_words(nearer: Mapping[Better, int], label_share: float) -> str:
+    """Return how often masks, in which labels may have a share, or their labels are nearer to truth."""
+    masks, labels = ("These masks", "the") if label_share else ("The network's masks", "its")
+    return (
+        f"{masks} are nearer to truth than {labels} labels on {nearer['network']:,} of "
+        f"{wording.count(sum(nearer.values()), 'image')}, {labels} labels on {nearer['label']:,}."
+    )
+
+
 def sorts(table: ScoreTable) -> list[Sort]:
     """Return the orders that a table has the numbers for, the default first."""
     has = suspicion.present(table)

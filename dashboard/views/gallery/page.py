@@ -32,12 +32,13 @@ from dashboard.views.gallery.filters import (
     start_run,
     with_class,
 )
-from dashboard.views.gallery.order import Arrangement, Choice, arrange
+from dashboard.views.gallery.order import Arrangement, Choice, arrange, nearer_words
 from dashboard.views.gallery.queue import close_image, queue_button
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
 from db.columns import utc_now
 from db.submissions import NotReady, submit_predict
+from engine.training.run_details import label_share_note
 
 RIVALS = "Label, network, truth"
 MODES: dict[str, Mode] = {
@@ -263,12 +264,12 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
             st.caption(wording.escaped(source.weights), width="content")
     if choice.score_remark and arrangement.mean_score is not None:
         st.caption(choice.score_remark)
-    if table.has_rivalry:
-        nearer = arrangement.nearer
+    if source.label_share:
+        st.caption(label_share_note(source.label_share))
+    if table.has_rivalry and source.label_share < 1:
         st.caption(
-            f"The network's masks are nearer to truth than its labels on {nearer['network']:,} of "
-            f"{wording.count(sum(nearer.values()), 'image')}, its labels on {nearer['label']:,}.",
-            help="By Dice vs truth: the network's masks at the mask threshold, its pseudo-labels at 0.5.",
+            nearer_words(arrangement.nearer, source.label_share),
+            help="By Dice vs truth: the masks at the mask threshold, the pseudo-labels at 0.5.",
         )
     audit_line(source.dataset_id, source.run_id)
 

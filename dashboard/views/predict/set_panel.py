@@ -20,6 +20,7 @@ from dashboard.views.predict.rival import current_set, poll_s, progress
 from db import runs
 from db.columns import utc_now
 from engine.prediction.refine_masks import Refine
+from engine.training.run_details import label_share_words
 
 PAGE = "views/predict/page.py"
 REFINE: dict[Refine, str] = {"none": "Off", "guided_filter": "Guided filter", "grabcut": "GrabCut"}
@@ -83,7 +84,7 @@ def prediction_set(view: SetView) -> None:
 def _origin(view: SetView) -> None:
     how = (", averaged over flips" if view.flips else "") + REFINED_BY.get(view.refine, "")
     if view.label_share:
-        how += f", {view.label_share:.0%} the labels that it was trained on"
+        how = (how if view.label_share < 1 else "") + f"; the masks are {label_share_words(view.label_share)}"
     done = "No images yet, to be predicted"
     if view.images:
         done = f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"

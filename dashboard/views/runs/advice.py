@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from dashboard.facts import wording
@@ -53,9 +53,12 @@ class Advice:
 
 def advice(facts: RunFacts) -> tuple[Advice, ...]:
     """Return at most two suggestions for a run, the most important first."""
-    if facts.config is None:
+    config = facts.config
+    if config is None:
         return ()
-    suggestions = (rule(facts, facts.config) for rule in RULES)
+    if facts.status.label_share and facts.images is not None and facts.images.reference == "truth":
+        facts = replace(facts, images=None)  # these masks are in part the labels, and say little of the network
+    suggestions = (rule(facts, config) for rule in RULES)
     return tuple(each for each in suggestions if each is not None)[:MOST]
 
 
@@ -90,8 +93,8 @@ def _labels_limit(facts: RunFacts, config: RunConfig) -> Advice | None:
         setting="The recipe of the pseudo-labels",
         now="this run's mask set",
         proposed="a better recipe",
-        evidence=f"The network agrees with its pseudo-labels (mean Dice {facts.agreement:.3f}), but only "
-        f"{facts.truth_dice:.3f} with truth: the labels are the limit, not the network.",
+        evidence=f"The network agrees with its pseudo-labels (mean Dice {facts.agreement:.3f}), but the masks "
+        f"reach only {facts.truth_dice:.3f} against truth: the labels are the limit, not the network.",
         page="labels",
         query={"dataset": facts.head.dataset_id},
     )
@@ -252,7 +255,8 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         return None
     if proposed == config:
         return None
-    changed = assignments(facts.head.known_preset, proposed, proposed.model.encoder_weights != "none")
+    # The preset that the page starts from depends on whether there are pretrained weights by then
+    changed = [each for weights in (False, True) for each in assignments(facts.head.known_preset, proposed, weights)]
     return Advice(
         setting=" · ".join(titles(path)),
         now=value_words(path, before),
@@ -260,7 +264,7 @@ def _setting(facts: RunFacts, config: RunConfig, path: str, value: Any, evidence
         evidence=evidence,
         page="train",
         # Stated even if it is the preset's value: a URL without any assignment would show the run's own settings.
-        query={"from": facts.head.id, "p": changed or [f"{path}={value}"]},
+        query={"from": facts.head.id, "p": list(dict.fromkeys(changed)) or [f"{path}={value}"]},
     )
 
 

@@ -64,7 +64,7 @@ class Number:
 
 
 def numbers(head: RunHead, status: LiveStatus) -> tuple[Number, ...]:
-    """Return the main numbers of a run; the score names its reference, and the encoder weights it started from."""
+    """Return the main numbers of a run; the score names its reference and any pretrained weights."""
     best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
     result = [Number("Epochs done", f"{status.epochs_done} of {status.epochs_total}")]
     if status.rounds_total > 1:

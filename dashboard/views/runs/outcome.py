@@ -21,7 +21,7 @@ from dashboard.views.runs.live_facts import version
 from dashboard.views.runs.story import SCORE, Story, story
 from db import predictions
 from db.columns import utc_now
-from engine.training.run_details import DICE_NAME
+from engine.training.run_details import DICE_NAME, label_share_words
 
 TILE_PX, MAP_PX = 190, 384
 TONES: dict[Rank, Tone] = {"worst": "bad", "typical": "neutral", "best": "good"}
@@ -126,7 +126,8 @@ def score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None:
         explained = f"{explained} {during}"
     if (images.reference if images else head.reference) == "pseudo-label":
         explained = f"{explained} {ONLY_LABELS}"
-    notes = " · ".join(filter(None, (note, status.weights)))
+    of_labels = label_share_words(status.label_share) if images and images.reference == "truth" else ""
+    notes = " · ".join(filter(None, (note, of_labels, status.weights)))
     st.metric(label, value, notes or None, "off", help=explained.strip(), delta_arrow="off", width="content")
 
 

@@ -178,18 +178,19 @@ def _empty(overlap: Overlap, reference: Reference) -> str:
 
 def _errors(overlap: Overlap, reference: Reference) -> str:
     if overlap.recall is None and overlap.precision is None:
-        return "The network marks nothing either. Whether it finds objects cannot be told from these images."
+        return "The masks are empty, too. Whether objects are found cannot be told from these images."
     if overlap.recall is None:
-        return "All that the network marks there is added. Whether it finds objects cannot be told from these images."
+        return "All that the masks mark there is added. Whether objects are found cannot be told from these images."
     if overlap.precision is None:
-        return f"The network marks nothing in any of them, so it misses all that {SIDE[reference]} marks."
+        return f"All of the masks are empty, so they miss all that {SIDE[reference]} marks."
     difference = overlap.recall - overlap.precision
-    verdict = "it misses about as much as it adds"
+    verdict = "they miss about as much as they add"
     if abs(difference) >= BALANCE:
-        verdict = "**it adds more than it misses**" if difference > 0 else "**it misses more than it adds**"
+        verdict = "**they add more than they miss**" if difference > 0 else "**they miss more than they add**"
     return (
-        f"Over all pixels of these images together, it finds {overlap.recall:.0%} of what {SIDE[reference]} marks "
-        f"(recall), and {SIDE[reference]} confirms {overlap.precision:.0%} of what it marks (precision): {verdict}."
+        f"Over all pixels of these images together, the masks find {overlap.recall:.0%} of what {SIDE[reference]} "
+        f"marks (recall), and {SIDE[reference]} confirms {overlap.precision:.0%} of what they mark (precision): "
+        f"{verdict}."
     )
 
 

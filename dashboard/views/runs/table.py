@@ -29,7 +29,7 @@ COLUMNS = {
     "Tags": True,
     "Minutes": True,
     "Created": True,
-    "Encoder weights": False,
+    "Pretrained weights": False,
     "Best epoch's soft Dice": False,
     "Best epoch": False,
     "Preset": False,
@@ -180,7 +180,7 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Dice vs truth": (number, [row.dice_vs_truth for row in shown]),
         "Agreement with pseudo-label": (number, [row.agreement for row in shown]),
         "Best epoch's soft Dice": (number, [row.soft_dice for row in shown]),
-        "Encoder weights": (text, [row.weights or "none" for row in shown]),
+        "Pretrained weights": (text, [row.weights or "none" for row in shown]),
         "Trained on": (text, [row.trained_on for row in shown]),
         "Dataset": (text, [row.dataset for row in shown]),
         "Tags": (pa.list_(text), [row.tags for row in shown]),
@@ -192,7 +192,7 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Note": (text, [row.note for row in shown]),
     }
     if not any(row.weights for row in shown):
-        del columns["Encoder weights"]
+        del columns["Pretrained weights"]
     if not any(row.tags for row in shown):
         del columns["Tags"]
     return pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
@@ -210,13 +210,13 @@ def _column_config() -> dict[str, Any]:
             y_max=1,
             help="Validation soft Dice over the epochs, against what the run was trained on: truth or pseudo-labels.",
         ),
-        "Encoder weights": column.TextColumn(
-            help="What the network's encoder was pretrained on; every score of the run benefits from it."
+        "Pretrained weights": column.TextColumn(
+            help="What the network's encoder started from, or what helped its labels; every score benefits from it."
         ),
         "Dice vs truth": column.NumberColumn(
             format="%.3f",
             help="Mean Dice of the masks of its validation images at threshold 0.5, where truth exists and the run has "
-            "been predicted.",
+            "been predicted. Labels can have a share in these masks; the run says so.",
         ),
         "Best epoch's soft Dice": column.NumberColumn(
             format="%.3f",

@@ -18,7 +18,7 @@ from dashboard.facts.jobs import job_view
 from dashboard.server import exports
 from dashboard.views.runs.facts import seconds_trained
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run
-from engine.training.run_details import weights_name
+from engine.training.run_details import LABEL_WEIGHTS, weights_note
 from engine.work.progress_words import epoch_words
 
 SPARKLINE_POINTS = 30
@@ -41,8 +41,8 @@ class RunRow:
 
     `epoch` is what a run at work is doing, such as "Epoch 3 of 10", as its own page says it; else empty.
 
-    `weights` names what the encoder was pretrained on, if anything. `val_dice` is thinned to about `SPARKLINE_POINTS`
-    epochs including the last.
+    `weights` names the pretrained weights that helped it or its labels. `val_dice` is thinned to about
+    `SPARKLINE_POINTS` epochs including the last.
     """
 
     id: str
@@ -154,6 +154,7 @@ def _columns() -> Any:
             training["epochs"].as_integer().label("epochs"),
             self_training["rounds"].as_integer().label("rounds"),
             Run.details["weights"].as_string().label("weights"),
+            Run.details[LABEL_WEIGHTS].as_string().label("label_weights"),
             Dataset.name.label("dataset"),
             LabelSet.name.label("label_set"),
         )
@@ -187,7 +188,7 @@ def _row(
         dice_vs_truth=scores[0],
         soft_dice=best,
         agreement=scores[1],
-        weights=weights_name({"weights": run.weights}),
+        weights=weights_note({"weights": run.weights, LABEL_WEIGHTS: run.label_weights}),
         seconds=seconds_trained(run, view),
         parameter_count=run.parameter_count,
         created_at=run.created_at,
@@ -294,7 +295,7 @@ def as_csv(rows: Sequence[RunRow]) -> str:
         "validation_dice_vs_truth",
         "validation_agreement_with_pseudo_label",
         "validation_soft_dice_of_best_epoch",
-        "encoder_weights",
+        "pretrained_weights",
     ]
     header += ["taught_by", "dataset", "preset", "tags", "pinned", "archived"]
     header += ["training_seconds", "parameters", "created", "note"]

@@ -256,7 +256,8 @@ def remembered_pieces(image: np.ndarray, params: DatasetClustersParams) -> Piece
         pieces = find_pieces(image, params.merging)
         if backbone:
             pieces = replace(pieces, tokens=RegionMeans(pieces.labels).of(find_tokens(image, backbone)))
-        _recent.keep(key, pieces, pieces.labels.nbytes + pieces.features.nbytes)
+        arrays = pieces.labels, pieces.features, *([] if pieces.tokens is None else [pieces.tokens])
+        _recent.keep(key, pieces, sum(each.nbytes for each in arrays))
     return pieces
 
 

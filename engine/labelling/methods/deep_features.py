@@ -26,6 +26,9 @@ GRABCUT_SIDE_PX = 200
 NO_WEIGHTS = (
     "This method needs pretrained weights. Get them by 'maskloom weights get', or name an ONNX file as its 'backbone'."
 )
+OTHER_WEIGHTS = (
+    "The pretrained weights that these masks were learned with are gone or have changed. Make a new mask set."
+)
 
 
 class DeepFeaturesParams(LabelParams):
@@ -96,9 +99,9 @@ def label(image: np.ndarray, params: DeepFeaturesParams, rng: np.random.Generato
     Raises:
         BackboneError: there is no ONNX file, or the state was learned with another one.
     """
-    backbone = _backbone(params)
-    if digest(backbone) != state["backbone"]:
-        raise BackboneError("The ONNX file has changed since these masks were learned. Make a new mask set.")
+    backbone = backbone_of(params.backbone)
+    if backbone is None or digest(backbone) != state["backbone"]:
+        raise BackboneError(OTHER_WEIGHTS)
     height, width = image.shape[:2]
     if np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         return np.zeros((height, width), np.float32)  # an image of one colour has no foreground

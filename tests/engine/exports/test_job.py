@@ -13,7 +13,7 @@ import pytest
 from pycocotools.coco import COCO
 from skimage import data
 
-from db import datasets, exports, recipes, runs, submissions
+from db import datasets, exports, recipes, rounds, runs, submissions
 from db.datasets import InUse
 from db.models import Dataset, Image, LabelSet, Prediction, Run
 from db.submissions import NotReady
@@ -205,6 +205,29 @@ def test_a_report_tells_best_and_worst_against_truth(installation, dataset):
     assert "Worst validation masks" in page and "Best validation masks" in page
     assert page.count("<img") == 4  # two validation images, the image and its mask each
     assert "mean of the masks of 2 validation images with truth" in page
+
+
+def test_reports_and_annotations_say_what_masks_owe_to_labels_and_to_weights(installation, dataset):
+    label_set_id = add_label_set(installation, dataset)
+    run = add_run(installation, dataset, "a run", label_set_id=label_set_id)
+    weights = "MobileNetV2 with ImageNet weights"
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 1.0, "label_weights": weights})
+        session.get_one(LabelSet, label_set_id).state = {"backbone": "0" * 64}
+    page = installation.files.read(
+        export.run(submit(installation, "run", run.id, "report"), Context(installation))["key"]
+    ).decode()
+    owed = "they are the labels that it was trained on; ImageNet weights in the labels"
+    assert f"threshold 0.5; {owed}" in page and f"Its labels were computed with {weights}" in page
+
+    def note(owner, owner_id):
+        result = export.run(submit(installation, owner, owner_id, "coco", 0.5), Context(installation))
+        return json.loads(installation.files.read(result["key"]))["info"]["description"]
+
+    assert note("prediction_set", set_of(installation, run)) == (
+        f"Masks of the run 'a run' at threshold 0.5, with Maskloom; {owed}."
+    )
+    assert note("label_set", label_set_id).endswith(f"with Maskloom; helped by {weights}.")
 
 
 def test_a_report_counts_the_objects_of_the_runs_own_masks(installation, dataset):

@@ -50,6 +50,15 @@ def test_a_threshold_of_one_half_is_128():
         metrics.to_mask(values, 1.5)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.95, 1.0])
+def test_a_weighted_mean_needs_more_than_one_certain_half(share):
+    full, none = np.full((1, 1), 255, np.uint8), np.zeros((1, 1), np.uint8)
+    mean = metrics.weighted_mean(full, none, share)
+    assert mean.dtype == np.uint8 and abs(int(mean[0, 0]) - 255 * share) <= 0.5
+    assert metrics.to_mask(mean, 0.5)[0, 0] == (share > 0.5)
+    assert metrics.weighted_mean(full, full, share)[0, 0] == 255
+
+
 def test_storing_a_probability_does_not_change_its_mask():
     probability = np.linspace(0, 1, 5001, dtype=np.float32)
     stored = metrics.probability_to_u8(probability)

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from db import dataset_truth, datasets, image_care, jobs, recipes, rounds, runs
-from db.models import Dataset, JobStatus, Label, Prediction, Run
+from db.models import Dataset, JobStatus, Label, LabelSet, Prediction, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.training import job as train
 from engine.training import self_training
+from engine.training.run_details import weights_note
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_dataset, add_discs
 from tests.support.predicted import add_label_set
@@ -68,8 +69,12 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monkeypatch, share):
-    dataset = add_discs(installation, 6)
+    dataset = add_discs(installation, 7)
     label_set_id = add_label_set(installation, dataset)
+    with installation.database.writing() as session:
+        dropped = datasets.images(session, dataset.id)[0].id
+        recipes.set_dropped(session, label_set_id, [dropped], True)
+        session.get_one(LabelSet, label_set_id).state = {"backbone": "0" * 64}
     run, job = submit_train(installation, dataset, label_set_id, epochs=1)
     real = self_training.train_rounds
     monkeypatch.setattr(self_training, "train_rounds", lambda *given: replace(real(*given), label_share=share))
@@ -80,12 +85,17 @@ def test_labels_have_a_share_in_the_masks_of_the_runs_images(installation, monke
         return codec.decode_png(installation.files.read(key)).astype(float)
 
     with installation.database.reading() as session:
-        assert rounds.label_share(session.get_one(Run, run.id)) == share
+        finished = session.get_one(Run, run.id)
+        assert rounds.label_share(finished) == share
+        assert weights_note(finished.details) == "ImageNet weights in the labels"
     for row in rows:
         mask = levels(stored.prediction_key(own.id, row.image_id))
         label = levels(stored.label_key(label_set_id, row.image_id))
         network = (mask - share * label) / (1 - share) if share < 1 else None
-        if network is None:
+        if row.image_id == dropped:
+            assert (mask != label).any(), "a dropped label has no share"
+            assert row.label_dice == pytest.approx(metrics.dice(mask >= 128, label >= 128))
+        elif network is None:
             assert (mask == label).all()
             assert row.label_dice < 1, "agreement is that of the network"
         else:

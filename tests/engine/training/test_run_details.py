@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.training.run_details import hardware_line, label_share_note, weights_note
+from engine.training.run_details import hardware_line, label_share_note, weights_note, weights_origin
 
 CPU = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "replicas": 1, "cpu": "AMD EPYC"}
 
@@ -27,6 +27,12 @@ def test_a_run_that_has_not_noted_it_says_nothing():
 def test_weights_that_helped_are_named():
     assert weights_note({"weights": "MobileNetV2 encoder: ImageNet"}) == "ImageNet weights"
     assert weights_note({"weights": "own.weights.h5"}) == "own weights"
+    labels = {"label_weights": "MobileNetV2 with ImageNet weights"}
+    assert weights_note(labels) == "ImageNet weights in the labels"
+    assert weights_note({"label_weights": "dinov2_small.onnx"}) == "dinov2_small.onnx weights in the labels"
+    both = labels | {"weights": "MobileNetV2 encoder: own.weights.h5"}
+    assert weights_note(both) == "own weights, ImageNet weights in the labels"
+    assert "own.weights.h5" in weights_origin(both) and labels["label_weights"] in weights_origin(both)
 
 
 def test_what_masks_owe_to_labels_is_said():

@@ -126,11 +126,11 @@ def test_names_are_escaped(page, installation):
 def test_encoder_weights_are_shown_with_the_scores_of_their_run(page, installation):
     dataset = add_discs(installation, 6)
     plain, helped = (add_run(installation, dataset, name) for name in ("plain", "helped"))
-    assert not any("Encoder weights" in table.value.index for table in page().table)
+    assert not any("Pretrained weights" in table.value.index for table in page().table)
     with installation.database.writing() as session:
         runs.update_run(session, helped.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
     at = page(runs=f"{plain.id},{helped.id}")
-    assert dict(at.table[0].value.loc["Encoder weights"]) == {"plain": "none", "helped": "ImageNet"}
+    assert dict(at.table[0].value.loc["Pretrained weights"]) == {"plain": "none", "helped": "ImageNet weights"}
 
 
 def test_the_address_chooses_a_and_b_and_the_better_is_named(page, installation):

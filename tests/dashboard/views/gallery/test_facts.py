@@ -282,9 +282,13 @@ def test_the_origin_of_a_run_trained_on_labels_names_its_recipe_with_its_changes
 def test_the_origin_says_how_much_of_a_mask_is_the_label(installation):
     dataset = add_discs(installation, 3)
     run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset, "teachers"))
-    with installation.database.writing() as session:
-        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 1.0})
-    assert origin_of(installation, run, flips=True).prediction.endswith("100% the labels that it was trained on")
+    found = {}
+    for share in (0.5, 1.0):
+        with installation.database.writing() as session:
+            runs.update_run(session, run.id, details={rounds.LABEL_SHARE: share})
+        found[share] = origin_of(installation, run, flips=True).prediction
+    assert found[0.5] == "averaged over flips, 50% the labels that it was trained on"
+    assert found[1.0] == "the labels that it was trained on"
 
 
 def test_the_origin_of_a_run_trained_on_truth_has_no_recipe(installation):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from db import datasets, runs
+from db import datasets, rounds, runs
 from db.models import Job, Label, Prediction
 from engine.core.settings import settings
 from tests.support.installation import add_discs
@@ -218,6 +218,12 @@ def test_network_and_labels_are_counted_against_truth(page, installation):
     at = page(run=run.id, nearer="Label", view="Label, network, truth")
     assert "5 of 6 images" in text_of(at) and "label nearer to truth" in text_of(at)
     assert "pseudo-label, prediction and truth" in text_of(at)
+    for share, words in ((0.5, "These masks are nearer to truth than the labels on 1 of 6"), (1.0, "")):
+        with installation.database.writing() as session:
+            runs.update_run(session, run.id, details={rounds.LABEL_SHARE: share})
+        shown = text_of(page(run=run.id))
+        assert "Scores against truth are of these masks" in shown
+        assert (words in shown) if words else ("nearer to truth than" not in shown)
 
 
 def test_the_orders_are_compared_with_truth_on_demand(page, installation):

@@ -117,7 +117,14 @@ def test_hardware_and_encoder_weights_of_a_run_are_shown(installation, dataset):
     assert now.hardware == "2 threads of AMD EPYC · mixed bfloat16 · XLA off"
     assert now.weights == "ImageNet weights"
     with installation.database.reading() as session:
-        assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == "ImageNet"
+        assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == "ImageNet weights"
+    details = {"label_weights": "MobileNetV2 with ImageNet weights"}
+    with installation.database.writing() as session:
+        runs.update_run(session, run_id, details=details)
+    now = status(installation, run_id)
+    assert now.weights == "ImageNet weights in the labels" and details["label_weights"] in now.weights_origin
+    with installation.database.reading() as session:
+        assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == now.weights
 
 
 def test_stopping_then_stopped_can_be_resumed(installation, dataset):

@@ -236,7 +236,7 @@ def test_encoder_weights_are_shown_with_every_score_and_the_hardware_below(insta
     assert "2 threads of AMD EPYC · float32 · XLA off" in texts(app)
     notes = {metric.label: metric.delta for metric in app.metric}
     assert notes["Soft Dice vs truth, validation, best epoch (3)"] == "ImageNet weights"
-    assert list(app.dataframe[0].value["Encoder weights"]) == ["ImageNet"]
+    assert list(app.dataframe[0].value["Pretrained weights"]) == ["ImageNet weights"]
 
 
 def test_settings_show_what_differs_from_the_preset(installation, open_page, dataset):

@@ -16,7 +16,7 @@ from dashboard.views.runs.story import MOST_SENTENCES, so_far, story
 from db import runs
 from db.columns import new_id, utc_now
 from db.jobs import Progress
-from engine.core.run_config import config_from
+from engine.core.run_config import config_from, differences, preset_config
 from tests.dashboard.views.runs.test_curve_facts import CONFIG, history, noise, saturating
 from tests.dashboard.views.runs.test_image_facts import graded, masks
 from tests.support.installation import add_discs
@@ -121,10 +121,10 @@ def test_without_validation_it_names_the_training_metric_and_no_unseen_score():
             0,
             0,
             0,
-            ("of the masks is 1.000", "In **all of 6 validation images** truth marks nothing", "marks nothing either"),
+            ("of the masks is 1.000", "In **all of 6 validation images** truth marks nothing", "masks are empty, too"),
         ),
         (0, 40, 0, ("of the masks is 0.000", "In **all of 6 validation images** truth marks nothing", "is added")),
-        (0, 0, 100, ("of the masks is 0.000", "it misses all that truth marks")),
+        (0, 0, 100, ("of the masks is 0.000", "they miss all that truth marks")),
     ],
 )
 def test_empty_masks_and_empty_truth_are_told_apart(found, predicted, marked, sentences):
@@ -136,7 +136,7 @@ def test_empty_masks_and_empty_truth_are_told_apart(found, predicted, marked, se
 def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
     missed = image_facts(masks(np.zeros(6, int), np.zeros(6, int), np.full(6, 100)))
     text = summary(images=missed, best_val_dice=1.0)
-    assert "no validation image has anything to find" in text and "it misses all that truth marks" in text
+    assert "no validation image has anything to find" in text and "they miss all that truth marks" in text
     unlearned = curve_facts(history(saturating(40), dice=saturating(40, 0.1)), CONFIG)
     assert "Training · Epochs" in settings(images=missed, curves=unlearned)
     assert "Training · Epochs" not in settings(images=missed, curves=unlearned, best_val_dice=1.0)
@@ -147,7 +147,8 @@ def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
 def test_the_mean_tells_how_many_images_have_an_empty_truth():
     marked = np.array([0, 0, 0, 100])
     text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
-    assert "In **3 of 4 validation images** truth marks nothing" in text and "it finds 90% of what truth marks" in text
+    assert "In **3 of 4 validation images** truth marks nothing" in text
+    assert "the masks find 90% of what truth marks" in text
 
 
 def test_agreement_is_never_called_truth():
@@ -160,9 +161,9 @@ def test_agreement_is_never_called_truth():
 def test_missed_and_added_pixels_are_told_apart():
     missing = image_facts(masks(np.full(30, 50), np.full(30, 55), np.full(30, 100)))
     adding = image_facts(masks(np.full(30, 90), np.full(30, 180), np.full(30, 100)))
-    assert "**it misses more than it adds**" in summary(images=missing)
-    assert "**it adds more than it misses**" in summary(images=adding)
-    assert "it misses about as much as it adds" in summary()
+    assert "**they miss more than they add**" in summary(images=missing)
+    assert "**they add more than they miss**" in summary(images=adding)
+    assert "they miss about as much as they add" in summary()
 
 
 def test_a_run_without_predictions_or_epochs_still_has_a_summary():
@@ -223,13 +224,24 @@ def test_a_broken_loss_lowers_the_rate_before_anything_else():
 
 def test_limiting_labels_suggest_a_better_recipe():
     (found,) = advice(facts(label_set_id=new_id(), reference="pseudo-label", agreement=0.9, truth_dice=0.7))
-    assert found.page == "labels" and "0.900" in found.evidence and "0.700 with truth" in found.evidence
+    assert found.page == "labels" and "0.900" in found.evidence and "0.700 against truth" in found.evidence
     assert advice(facts(label_set_id=new_id(), reference="pseudo-label", agreement=0.7, truth_dice=0.5)) == ()
+
+
+@pytest.mark.parametrize("trained_with", [False, True])
+def test_a_suggestion_changes_one_setting_whether_there_are_weights_by_now_or_not(trained_with):
+    config = preset_config("from_labels", trained_with)
+    images = replace(facts().images, compared=True, differences=(Difference("label quality", 0.2, 0.8, 95),))
+    (found,) = advice(facts(config=config, preset="from_labels", label_set_id=new_id(), images=images))
+    for weights in (False, True):
+        proposed, problem = start_config("from_labels", found.query["p"], None, weights)
+        assert differences(config, proposed) == [("data.drop_worst", 0.0, 0.2)] and not problem
 
 
 def test_small_objects_suggest_larger_images():
     images = replace(facts().images, compared=True, differences=(Difference("foreground", 0.004, 0.1, 95),))
     assert settings(images=images) == {"Model · Image size": ("256 px", "384 px")}
+    assert settings(images=images, label_share=1.0) == {}, "such scores against truth are not the network's"
     large = replace(images, differences=(Difference("foreground", 0.2, 0.5, 95),))
     assert settings(images=large) == {}
 

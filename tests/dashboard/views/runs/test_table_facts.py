@@ -183,7 +183,7 @@ def test_csv_holds_every_row_and_no_formula(installation, several):
     line = next(line for line in table if line["run"].endswith("=HYPERLINK(1)"))
     assert (line["run"], line["note"]) == ("'=HYPERLINK(1)", "'+1")
     assert (line["validation_soft_dice_of_best_epoch"], line["tags"]) == ("0.9", "paper")
-    assert line["encoder_weights"] == "none"
+    assert line["pretrained_weights"] == "none"
 
 
 def test_a_row_of_a_silent_worker_is_only_marked_lost(installation, dataset):

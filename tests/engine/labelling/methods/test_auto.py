@@ -110,7 +110,10 @@ def test_with_weights_deep_features_are_tried_where_main_objects_are_seen_and_na
     [image] = discs(1)
     assert draw(METHOD, image, METHOD.params(), 0, state).max() > 0.5
     small_network(weights, np.zeros((6, 3, 4, 4), np.float32))
-    with pytest.raises(BackboneError, match="has changed"):
+    with pytest.raises(BackboneError, match="have changed"):
+        draw(METHOD, image, METHOD.params(), 0, state)
+    weights.unlink()
+    with pytest.raises(BackboneError, match="are gone"):
         draw(METHOD, image, METHOD.params(), 0, state)
 
 

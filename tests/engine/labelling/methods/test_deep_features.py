@@ -72,7 +72,7 @@ def test_what_one_network_taught_is_not_used_with_another(network: Path) -> None
     image = scene(0)[0]
     state = fitted(params, [image])
     small_network(network, np.ones((6, 3, 4, 4), np.float32))
-    with pytest.raises(BackboneError, match="has changed"):
+    with pytest.raises(BackboneError, match="have changed"):
         draw(METHOD, image, params, 0, state)
 
 
