@@ -27,7 +27,7 @@ class Page:
 
     title: str
     icon: str
-    order: int
+    order: float
     role: Role = Role.VIEWER
     access: tuple[AccessMode, ...] = tuple(AccessMode)
 

@@ -324,6 +324,18 @@ with place:
         pressed = st.button(
             "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
         )
+        if config is not None and st.button(
+            "Sweep", icon=":material/tune:", key="train-sweep", help="Vary some settings and find the best."
+        ):
+            st.switch_page(
+                "views/sweeps/page.py",
+                query_params={
+                    "dataset": dataset_id,
+                    "labels": teacher.key,
+                    "preset": preset,
+                    "p": facts.assignments(preset, config),
+                },
+            )
         if pressed and gone:  # the click belongs to what was shown before
             st.error("What was to be trained on was deleted meanwhile. Nothing was started.", icon=":material/error:")
         elif pressed and config is not None:

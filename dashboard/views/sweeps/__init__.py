@@ -1,0 +1,3 @@
+from dashboard.pages import Page
+
+PAGE = Page("Sweeps", ":material/tune:", order=4.5)
