@@ -27,7 +27,7 @@ class Page:
 
     title: str
     icon: str
-    order: float
+    order: int
     role: Role = Role.VIEWER
     access: tuple[AccessMode, ...] = tuple(AccessMode)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ def load() -> None:
 
 def most_trials(space: Sequence[Dimension], sampler: str, wanted: int) -> int:
     """Return how many trials there can be: a grid ends with its last combination."""
-    return min(wanted, len(grid(space))) if sampler == "grid" else wanted
+    return min(wanted, math.prod(len(each.steps()) for each in space)) if sampler == "grid" else wanted
 
 
 def ask(

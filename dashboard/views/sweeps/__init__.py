@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Sweeps", ":material/tune:", order=4.5)
+PAGE = Page("Sweeps", ":material/scatter_plot:", order=6)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
-
-import plotly.graph_objects as go
 
 from dashboard.ui import charts, palette
 from dashboard.views.sweeps import facts
@@ -13,54 +12,81 @@ from engine.sweeps.space import Dimension
 
 
 def best_so_far(view: facts.SweepView) -> None:
+    """Draw the score of every trial, and the best up to each as a step line."""
     numbers, scores, best = facts.best_so_far(view)
-    figure = go.Figure()
-    figure.add_trace(
-        go.Scatter(x=numbers, y=scores, mode="markers", name="Trial", marker={"color": palette.ORANGE, "size": 8})
-    )
-    line = {"color": palette.BLUE, "shape": "hv", "width": 2}
-    figure.add_trace(go.Scatter(x=numbers, y=best, mode="lines", name="Best so far", line=line))
-    figure.update_layout(height=300, margin={"l": 8, "r": 8, "t": 30, "b": 8}, legend={"orientation": "h", "y": 1.15})
-    figure.update_xaxes(title_text="Trial", dtick=max(1, len(view.rows) // 10))
-    figure.update_yaxes(title_text=view.score)
-    charts.show(figure, key="sweep-best")
+    points = {"type": "scatter", "mode": "markers", "name": "trial", "marker": {"color": palette.ORANGE, "size": 7}}
+    steps = {"type": "scatter", "mode": "lines", "name": "best so far", "line": {"color": palette.BLUE, "shape": "hv"}}
+    traces = [
+        points | {"x": numbers, "y": scores, "hovertemplate": "%{y:.4f}"},
+        steps | {"x": numbers, "y": best, "hovertemplate": "%{y:.4f}"},
+    ]
+    layout = {
+        "height": 300,
+        "margin": {"l": 8, "r": 8, "t": 22, "b": 8},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {"title": {"text": "Trial", "standoff": 4}, "automargin": True, "tickformat": "d"},
+        "yaxis": {"title": {"text": view.score}, "automargin": True},
+        "uirevision": "keep",
+    }
+    charts.show({"data": traces, "layout": layout}, key="sweep-best")
 
 
 def parallel_coordinates(view: facts.SweepView) -> None:
-    rows = [row for row in view.rows if row.score is not None]
+    """Draw a line for each scored trial through its values and its score, coloured by the score."""
+    scores = [row.score for row in view.scored]
     axes = [
-        _axis(each, title, [row.values[title] for row in rows])
+        _axis(view, each, title, [row.values.get(each.path) for row in view.scored])
         for each, (title, _) in zip(view.space, view.varies, strict=True)
     ]
-    scores = [row.score for row in rows]
     axes.append({"label": view.score, "values": scores})
     line = {"color": scores, "colorscale": "Viridis", "showscale": False}
-    figure = go.Figure(go.Parcoords(dimensions=axes, line=line))
-    figure.update_layout(height=360, margin={"l": 70, "r": 70, "t": 60, "b": 20})
-    charts.show(figure, key="sweep-parallel")
+    lines = {"type": "parcoords", "dimensions": axes, "line": line}
+    layout = {"height": 340, "margin": {"l": 90, "r": 90, "t": 50, "b": 20}, "uirevision": "keep"}
+    charts.show({"data": [lines], "layout": layout}, key="sweep-parallel")
 
 
-def _axis(each: Dimension, title: str, values: list[Any]) -> dict[str, Any]:
+def _axis(view: facts.SweepView, each: Dimension, title: str, values: Sequence[Any]) -> dict[str, Any]:
     if each.choices:
-        words = [str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in each.choices]
+        words = {value: row.words[title] for row, value in zip(view.scored, values, strict=True)}
         places = [each.choices.index(value) for value in values]
-        return {"label": title, "values": places, "tickvals": list(range(len(words))), "ticktext": words}
+        names = [words.get(choice, str(choice)) for choice in each.choices]
+        return {
+            "label": title,
+            "values": places,
+            "range": [-0.2, len(names) - 0.8],
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+        }
     if not each.log:
-        return {"label": title, "values": values, "range": [each.low, each.high]}
-    powers = range(math.floor(math.log10(each.low)), math.ceil(math.log10(each.high)) + 1)
+        return {"label": title, "values": list(values), "range": [each.low, each.high]}
+    ends = [math.log10(each.low), math.log10(each.high)]
+    powers = [float(power) for power in range(math.ceil(ends[0]), math.floor(ends[1]) + 1)]
+    ticks = powers if len(powers) > 1 else ends
     return {
         "label": title,
         "values": [math.log10(value) for value in values],
-        "range": [math.log10(each.low), math.log10(each.high)],
-        "tickvals": list(powers),
-        "ticktext": [f"{10.0**power:g}" for power in powers],
+        "range": ends,
+        "tickvals": ticks,
+        "ticktext": [f"{10.0**tick:.3g}" for tick in ticks],
     }
 
 
-def importance(view: facts.SweepView) -> None:
-    names, shares = zip(*reversed(view.importance), strict=True)
-    figure = go.Figure(go.Bar(x=shares, y=names, orientation="h", marker={"color": palette.BLUE}))
-    figure.update_layout(height=90 + 34 * len(names), margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    figure.update_xaxes(tickformat=".0%", range=[0, 1], title_text="Share of the differences in score")
-    figure.update_yaxes(automargin=True)
-    charts.show(figure, key="sweep-importance")
+def importance(shares: Sequence[tuple[str, float]]) -> None:
+    """Draw (title, share) as bars, the first at the top."""
+    names = [title for title, _ in reversed(shares)]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [share for _, share in reversed(shares)],
+        "y": names,
+        "marker": {"color": palette.BLUE},
+        "hovertemplate": "%{x:.0%}<extra></extra>",
+    }
+    layout = {
+        "height": 70 + 34 * len(names),
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "xaxis": {"tickformat": ".0%", "range": [0, 1], "automargin": True},
+        "yaxis": {"automargin": True},
+    }
+    charts.show({"data": [bars], "layout": layout}, key="sweep-importance")

@@ -324,17 +324,14 @@ with place:
         pressed = st.button(
             "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
         )
-        if config is not None and st.button(
-            "Sweep", icon=":material/tune:", key="train-sweep", help="Vary some settings and find the best."
-        ):
-            st.switch_page(
+        if config is not None and not blocked:
+            sweep = {"new": "1", "dataset": dataset_id, "labels": teacher.key, "preset": preset}
+            st.page_link(
                 "views/sweeps/page.py",
-                query_params={
-                    "dataset": dataset_id,
-                    "labels": teacher.key,
-                    "preset": preset,
-                    "p": facts.assignments(preset, config),
-                },
+                label="Sweep",
+                icon=":material/scatter_plot:",
+                query_params=sweep | {"p": facts.assignments(preset, config, weights)},
+                help="Trains many times with settings that vary, and shows which are best.",
             )
         if pressed and gone:  # the click belongs to what was shown before
             st.error("What was to be trained on was deleted meanwhile. Nothing was started.", icon=":material/error:")
