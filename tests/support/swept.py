@@ -27,7 +27,7 @@ def add_mask_sweep(
     model = find_method("threshold").params
     space = [spaces.dimension(model, text) for text in ("offset=-40..40", "foreground=darker,lighter")]
     tried = [
-        {"offset": -40 + 10 * number, "foreground": ("darker", "lighter")[number % 2]}
+        {"offset": min(-40 + 10 * number, 100), "foreground": ("darker", "lighter")[number % 2]}
         for number, _ in enumerate(scores)
     ]
     base = {"method": "threshold", "params": model().model_dump(mode="json"), "seed": 0}

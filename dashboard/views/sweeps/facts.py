@@ -161,7 +161,7 @@ def _row(model: type[BaseModel] | None, named: dict[str, str], space: list[Dimen
 
 
 def importance(session: Session, sweep_id: str) -> tuple[tuple[str, float], ...]:
-    """Return (title, share of the differences in score) of what varies, largest first; () if too few trials tell."""
+    """Return (title, importance) of what varies, largest first; they sum to 1. () if too few trials tell."""
     sweep = session.get(Sweep, sweep_id)
     if sweep is None:
         return ()
@@ -233,7 +233,7 @@ def listing(session: Session) -> list[Listed]:
             select(Trial.sweep_id, func.count(), best).group_by(Trial.sweep_id)
         )
     }
-    names = {dataset_id: name for dataset_id, name in session.execute(select(Dataset.id, Dataset.name))}
+    names = {dataset.id: dataset.name for dataset in session.scalars(select(Dataset))}
     found = []
     for sweep in sweeps.listing(session):
         begun, score = numbers.get(sweep.id, (0, None))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts.wording import count, escaped
-from dashboard.server.resources import database, launcher, settings
+from dashboard.server import resources
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.status import badge_text
 from dashboard.views.sweeps import charts, facts
@@ -19,6 +19,7 @@ from db.columns import utc_now
 from db.datasets import InUse
 from db.models import Sweep, SweepState
 from db.submissions import NotReady
+from engine.sweeps import study
 from engine.sweeps.objective import CAUTION
 from engine.work.sweeps import longer
 
@@ -55,8 +56,8 @@ def one(view: facts.SweepView) -> None:
 
 def how_far(sweep_id: str, drawn: tuple[str, int, int, int]) -> None:
     """Draw the progress; redraw the page once it shows something else than `drawn`."""
-    with database().reading() as session:
-        progress = facts.progress(session, sweep_id, utc_now(), settings().lost_after_s)
+    with resources.database().reading() as session:
+        progress = facts.progress(session, sweep_id, utc_now(), resources.settings().lost_after_s)
     if progress is None or progress.version != drawn:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
@@ -96,9 +97,9 @@ def draw_charts(view: facts.SweepView) -> None:
         shares = _importance(view.id, tuple((row.number, row.score) for row in view.scored))
         if shares:
             charts.importance(shares)
-            st.caption("The share of the differences in score that each setting explains (PED-ANOVA).")
+            st.caption("How sharply each setting tells the best tenth of the trials from the others (PED-ANOVA).")
         else:
-            st.caption("Shown once four trials have different scores, where Optuna is installed.")
+            st.caption(f"Shown from {study.LEAST_TOLD} scored trials on, where Optuna is installed.")
     st.subheader("Scores by settings")
     st.caption("Each line is a trial; the lighter, the better. Drag along an axis to see only some.")
     charts.parallel_coordinates(view)
@@ -107,7 +108,7 @@ def draw_charts(view: facts.SweepView) -> None:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _importance(sweep_id: str, scored: tuple[tuple[int, float | None], ...]) -> tuple[tuple[str, float], ...]:
     """Return the importances; `scored` only identifies the trials that they are of."""
-    with database().reading() as session:
+    with resources.database().reading() as session:
         return facts.importance(session, sweep_id)
 
 
@@ -197,9 +198,9 @@ def button(label: str, icon: str, act: Any, view: facts.SweepView, *, help: str,
 
 
 def stop(view: facts.SweepView) -> None:
-    with database().writing() as session:
+    with resources.database().writing() as session:
         sweeps.stop(session, view.id)
-    launcher().submit("")  # where no worker is left, one settles what was stopped
+    resources.launcher().submit("")  # where no worker is left, one settles what was stopped
     st.rerun()
 
 
@@ -208,27 +209,27 @@ def resume(view: facts.SweepView) -> None:
 
 
 def extend(view: facts.SweepView, more: int) -> None:
-    with database().writing() as session:
+    with resources.database().writing() as session:
         sweeps.extend(session, view.id, more)
-    launcher().submit("")
+    resources.launcher().submit("")
     st.rerun()
 
 
 def retry(view: facts.SweepView) -> None:
-    with database().writing() as session:
+    with resources.database().writing() as session:
         sweeps.retry_failed(session, view.id)
-    launcher().submit("")
+    resources.launcher().submit("")
     st.rerun()
 
 
 def train_best(view: facts.SweepView) -> None:
     try:
-        with database().writing() as session:
+        with resources.database().writing() as session:
             run, job = longer(session, session.get_one(Sweep, view.id), LONGER)
     except NotReady as error:
         st.error(escaped(str(error)), icon=":material/error:")
         return
-    launcher().submit(job.id)
+    resources.launcher().submit(job.id)
     st.switch_page("views/runs/page.py", query_params={"run": run.id})
 
 
@@ -241,7 +242,7 @@ def confirm_deletion(view: facts.SweepView) -> None:
 
 def _delete(sweep_id: str) -> None:
     try:
-        with database().writing() as session:
+        with resources.database().writing() as session:
             sweeps.delete_sweep(session, sweep_id)
     except NotReady as error:
         raise InUse(str(error)) from None

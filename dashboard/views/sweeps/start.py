@@ -10,7 +10,7 @@ from dashboard.access import rights
 from dashboard.facts import recipes, wording
 from dashboard.facts import train as train_facts
 from dashboard.facts.recipes import method_order
-from dashboard.server.resources import artifacts, database, launcher, settings
+from dashboard.server import resources
 from dashboard.ui.status import empty_state
 from dashboard.views.sweeps import parameter_words, start_facts
 from dashboard.views.sweeps.start_facts import Basis, Plan
@@ -37,7 +37,7 @@ def start() -> None:
     basis = choose_basis()
     if basis is None:
         return
-    with database().reading() as session:
+    with resources.database().reading() as session:
         scores = start_facts.objectives(session, basis)
         proposed = start_facts.proposed_name(session, basis)
     space = choose_space(basis)
@@ -64,7 +64,7 @@ def start() -> None:
 
 def choose_basis() -> Basis | None:
     """Draw what trials have in common, and return it; None, with what to do, where something is missing."""
-    with database().reading() as session:
+    with resources.database().reading() as session:
         options = {option.id: option.name for option in train_facts.dataset_options(session)}
     if not options:
         empty_state(
@@ -112,8 +112,8 @@ def method_basis(dataset_id: str, names: dict[str, str]) -> Basis:
 
 
 def run_basis(dataset_id: str, names: dict[str, str]) -> Basis | None:
-    with database().reading() as session:
-        teachers = train_facts.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
+    with resources.database().reading() as session:
+        teachers = train_facts.teachers(session, dataset_id, utc_now(), resources.settings().lost_after_s)
     by_key = {each.key: each for each in teachers}
     if not by_key:
         empty_state(
@@ -134,14 +134,14 @@ def run_basis(dataset_id: str, names: dict[str, str]) -> Basis | None:
         key=f"sweep-teacher-{dataset_id}",
     )
     teacher, given = by_key[key], st.query_params.get("preset")
-    default = given if given in PRESETS else pretrained.default_preset(artifacts(), teacher.label_free)
+    default = given if given in PRESETS else pretrained.default_preset(resources.artifacts(), teacher.label_free)
     preset = right.selectbox(
         "Preset", list(PRESETS), index=list(PRESETS).index(default), format_func=choice_words, key="sweep-preset"
     )
     if teacher.problem:
         st.warning(wording.escaped(teacher.problem), icon=":material/warning:")
         return None
-    weights = pretrained.installed(artifacts()) is not None
+    weights = pretrained.installed(resources.artifacts()) is not None
     typed = st.query_params.get_all("p") if preset == given else []
     config, problem = start_facts.settings_of_run(preset, typed, weights)
     if problem:
@@ -242,11 +242,11 @@ def more(basis: Basis, proposed: str) -> tuple[str, str, int, int, bool]:
 def submit(basis: Basis, space: list[Dimension], plan: Plan) -> None:
     """Store the sweep and open it, or show why not."""
     try:
-        with database().writing() as session:
+        with resources.database().writing() as session:
             new = start_facts.start(session, basis, space, plan)
     except (NameTaken, NotReady, ParameterError) as error:
         st.error(wording.escaped(str(error)), icon=":material/error:")
         return
-    launcher().submit("")
+    resources.launcher().submit("")
     st.query_params.from_dict({"sweep": new.id})
     st.rerun()

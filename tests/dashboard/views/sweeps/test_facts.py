@@ -10,6 +10,8 @@ from dashboard.views.sweeps import facts
 from db import jobs, recipes, sweeps
 from db.columns import new_id, utc_now
 from db.models import Sweep, SweepState, TrialState
+from engine.labelling.base import find_method
+from engine.sweeps.space import dimension, to_json
 from engine.work.sweeps import advance
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set
@@ -59,14 +61,22 @@ def test_a_grid_can_grow_only_to_its_last_combination(installation):
     assert seen(installation, sweep.id).can_grow == 6  # five offsets, two kinds of foreground
 
 
+def wide():
+    model = find_method("threshold").params
+    return to_json([dimension(model, "offset=-100..100"), dimension(model, "foreground=darker,lighter")])
+
+
 def test_importance_is_by_title_and_needs_some_trials(installation):
     dataset = add_discs(installation, 3)
     few = add_mask_sweep(installation, dataset, [0.4, 0.5])
-    many = add_mask_sweep(installation, dataset, [0.1, 0.9, 0.2, 0.8, 0.15, 0.95], name="many")
+    many = add_mask_sweep(
+        installation, dataset, [1 - abs(number - 20) / 40 for number in range(24)], name="many", space=wide()
+    )
     with installation.database.reading() as session:
         assert facts.importance(session, few.id) == ()
         shares = facts.importance(session, many.id)
-    assert shares[0][0] == "Foreground" and sum(share for _, share in shares) == pytest.approx(1, abs=1e-3)
+    assert [title for title, _ in shares] == ["Offset (grey levels)", "Foreground"]
+    assert sum(share for _, share in shares) == pytest.approx(1, abs=1e-3)
 
 
 def test_progress_says_what_is_at_work_and_changes_its_version_with_each_trial(installation):
