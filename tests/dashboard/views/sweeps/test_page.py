@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from dashboard.access import rights
 from db import sweeps
+from db.actors import Actor, Role
 from db.columns import new_id
 from db.models import Job, Run, Sweep, SweepKind, SweepState
 from engine.sweeps import study
@@ -162,6 +164,19 @@ def test_a_sweep_is_deleted_and_its_mask_sets_stay(open_page, installation):
     press_in_dialog(at, "sweep-delete", "delete-go")
     with installation.database.reading() as session:
         assert session.query(Sweep).count() == 0 and session.query(Job).count() == 1
+
+
+def test_a_viewer_sees_everything_and_changes_nothing(open_page, installation, monkeypatch):
+    dataset = add_discs(installation, 3)
+    sweep = add_run_sweep(installation, dataset, [0.3, None], trials=4, state=SweepState.STOPPED)
+    monkeypatch.setattr(rights, "who", lambda: Actor("Vera", Role.VIEWER, "v" * 32))
+    assert keys(open_page(PAGE)) == set()
+    at = open_page(PAGE, sweep=sweep.id)
+    assert "**0.3000** in trial 1" in words(at) and len(at.dataframe[0].value) == 2
+    assert keys(at) == {"sweeps-all"}
+    at = open_page(PAGE, new="1", dataset=dataset.id)
+    assert not at.exception
+    assert "requires the role editor" in words(at) and keys(at) == {"sweeps-all"}
 
 
 def test_a_sweep_that_is_gone_is_said_to_be(open_page):
