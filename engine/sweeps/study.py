@@ -127,12 +127,13 @@ def should_prune(own: Mapping[int, float], others: Sequence[Mapping[int, float]]
 def importances(space: Sequence[Dimension], tried: Sequence[Tried]) -> dict[str, float]:
     """Return how sharply each parameter tells the best tenth of the trials from all, shares that sum to 1.
 
-    A narrow range of a number tells more than one of two choices. {} before `LEAST_TOLD` trials have different scores.
+    A narrow range of a number tells more than one of two choices. Before `LEAST_TOLD` trials have scores, or while
+    these hardly differ, there is none: {}.
 
     Source: Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023, doi:10.24963/ijcai.2023/488.
     """
-    scores = {each.score for each in tried if each.state == "complete"}
-    if len(scores) < LEAST_TOLD or not is_installed():
+    scores = [each.score for each in tried if each.state == "complete"]
+    if len(scores) < LEAST_TOLD or len(set(scores)) < LEAST_CURVES or not is_installed():
         return {}
     import optuna
 

@@ -55,7 +55,7 @@ class Shown:
 
 
 def fill(installation: Installation) -> dict[str, str]:
-    """Store a dataset with truth, a mask set of it, two finished runs, what they predict, and a sweep; return their ids."""
+    """Store a dataset with truth, a mask set of it, two finished runs, what they predict, and a sweep; return ids."""
     dataset = add_discs(installation, 6, size_px=96)
     labels = add_label_set(installation, dataset)
     run, other = (add_run(installation, dataset, name, label_set_id=labels) for name in ("first", "second"))

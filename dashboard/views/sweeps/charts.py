@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from dashboard.ui import charts, palette
 from dashboard.views.sweeps import facts
 from engine.sweeps.space import Dimension
+
+LAYERS = 5
+"""Strengths of the lines of trials, from the worst fifth to the best."""
 
 
 def best_so_far(view: facts.SweepView) -> None:
@@ -33,43 +38,89 @@ def best_so_far(view: facts.SweepView) -> None:
 
 
 def parallel_coordinates(view: facts.SweepView) -> None:
-    """Draw a line for each scored trial through its values and its score, coloured by the score."""
-    scores = [row.score for row in view.scored]
+    """Draw a line for each scored trial through its values and its score: the better, the stronger.
+
+    Lines of Plotly's own parallel coordinates need WebGL, and without it are a box that says so.
+    """
     axes = [
-        _axis(view, each, title, [row.values.get(each.path) for row in view.scored])
+        _axis(each, title, [row.values[each.path] for row in view.scored], [row.words[title] for row in view.scored])
         for each, (title, _) in zip(view.space, view.varies, strict=True)
     ]
-    axes.append({"label": view.score, "values": scores})
-    line = {"color": scores, "colorscale": "Viridis", "showscale": False}
-    lines = {"type": "parcoords", "dimensions": axes, "line": line}
-    layout = {"height": 340, "margin": {"l": 90, "r": 90, "t": 50, "b": 20}, "uirevision": "keep"}
-    charts.show({"data": [lines], "layout": layout}, key="sweep-parallel")
-
-
-def _axis(view: facts.SweepView, each: Dimension, title: str, values: Sequence[Any]) -> dict[str, Any]:
-    if each.choices:
-        words = {value: row.words[title] for row, value in zip(view.scored, values, strict=True)}
-        places = [each.choices.index(value) for value in values]
-        names = [words.get(choice, str(choice)) for choice in each.choices]
-        return {
-            "label": title,
-            "values": places,
-            "range": [-0.2, len(names) - 0.8],
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-        }
-    if not each.log:
-        return {"label": title, "values": list(values), "range": [each.low, each.high]}
-    ends = [math.log10(each.low), math.log10(each.high)]
-    powers = [float(power) for power in range(math.ceil(ends[0]), math.floor(ends[1]) + 1)]
-    ticks = powers if len(powers) > 1 else ends
-    return {
-        "label": title,
-        "values": [math.log10(value) for value in values],
-        "range": ends,
-        "tickvals": ticks,
-        "ticktext": [f"{10.0**tick:.3g}" for tick in ticks],
+    scores = [row.score or 0.0 for row in view.scored]
+    low, high = min(scores), max(scores)
+    span = (high - low) or 1.0
+    axes.append(Axis(view.score, [(score - low) / span for score in scores], {0.0: f"{low:.4g}", 1.0: f"{high:.4g}"}))
+    order = sorted(range(len(scores)), key=lambda index: scores[index])
+    layers = [order[len(order) * step // LAYERS : len(order) * (step + 1) // LAYERS] for step in range(LAYERS)]
+    traces = [_lines(view, axes, layer, palette.BLUE, (step + 1) / LAYERS, 1.5) for step, layer in enumerate(layers)]
+    best = [index for index in order if view.scored[index] == view.best]
+    traces.append(_lines(view, axes, best, palette.ORANGE, 1.0, 3.0))
+    layout = {
+        "height": 340,
+        "margin": {"l": 60, "r": 60, "t": 40, "b": 10},
+        "hovermode": "closest",
+        "showlegend": False,
+        "xaxis": {"range": [-0.15, len(axes) - 0.55], "visible": False, "fixedrange": True},
+        "yaxis": {"range": [-0.08, 1.08], "visible": False, "fixedrange": True},
+        "shapes": [_vertical(x) for x in range(len(axes))],
+        "annotations": [note for x, axis in enumerate(axes) for note in _names(x, axis)],
     }
+    charts.show({"data": traces, "layout": layout}, key="sweep-parallel")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: where each trial lies on it, 0 to 1, and {place: text} of its ticks."""
+
+    title: str
+    places: Sequence[float]
+    ticks: Mapping[float, str]
+
+
+def _axis(each: Dimension, title: str, values: Sequence[Any], words: Sequence[str]) -> Axis:
+    if each.choices:
+        names = {each.choices.index(value): word for value, word in zip(values, words, strict=True)}
+        last = len(each.choices) - 1
+        return Axis(
+            title,
+            [each.choices.index(value) / last for value in values],
+            {place / last: name for place, name in names.items()},
+        )
+    scale = math.log if each.log else float
+    low, high = scale(each.low), scale(each.high)
+    places = [(scale(value) - low) / (high - low) for value in values]
+    return Axis(title, places, {0.0: f"{each.low:g}", 1.0: f"{each.high:g}"})
+
+
+def _lines(
+    view: facts.SweepView, axes: Sequence[Axis], trials: Sequence[int], colour: str, opacity: float, width: float
+) -> dict[str, Any]:
+    """Return one trace with a line for each of `trials`, numbered as in `view.scored`; None ends a line."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    words: list[str] = []
+    for index in trials:
+        row = view.scored[index]
+        values = "<br>".join(escape(f"{title}: {value}") for title, value in row.words.items())
+        x += [*range(len(axes)), None]
+        y += [*(axis.places[index] for axis in axes), None]
+        words += [f"Trial {row.number + 1}: {row.score:.4f}<br>{values}"] * (len(axes) + 1)
+    line = {"color": colour, "width": width}
+    look = {"type": "scatter", "mode": "lines+markers", "line": line, "marker": {"color": colour, "size": 5}}
+    return look | {"x": x, "y": y, "opacity": opacity, "hovertext": words, "hoverinfo": "text"}
+
+
+def _vertical(x: int) -> dict[str, Any]:
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below", "line": {"color": "gray", "width": 1}}
+
+
+def _names(x: int, axis: Axis) -> list[dict[str, Any]]:
+    """Return the title of an axis above it, and its ticks on its right."""
+    title = {"x": x, "y": 1, "yanchor": "bottom", "yshift": 14, "text": f"<b>{escape(axis.title)}</b>"}
+    ticks = [
+        {"x": x, "y": place, "xanchor": "left", "xshift": 6, "text": escape(word)} for place, word in axis.ticks.items()
+    ]
+    return [note | {"showarrow": False} for note in (title, *ticks)]
 
 
 def importance(shares: Sequence[tuple[str, float]]) -> None:

@@ -101,7 +101,7 @@ def draw_charts(view: facts.SweepView) -> None:
         else:
             st.caption(f"Shown from {study.LEAST_TOLD} scored trials on, where Optuna is installed.")
     st.subheader("Scores by settings")
-    st.caption("Each line is a trial; the lighter, the better. Drag along an axis to see only some.")
+    st.caption("Each line is a trial: the stronger, the better. The best is orange.")
     charts.parallel_coordinates(view)
 
 

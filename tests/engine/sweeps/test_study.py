@@ -67,6 +67,8 @@ def test_importance_names_what_the_score_depends_on():
     shares = importances(SPACE, swept("random", 40))
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
     assert min(shares, key=shares.__getitem__) == "training.loss"
+    same = [Tried(each.values, "complete", 0.5) for each in swept("random", 40)]
+    assert importances(SPACE, same) == {}
     assert importances(SPACE, swept("random", study.LEAST_TOLD - 1)) == {}
 
 

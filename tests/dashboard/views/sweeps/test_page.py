@@ -113,11 +113,15 @@ def test_a_finished_sweep_shows_its_objective_best_trial_and_charts(open_page, i
     assert "Scored by **Dice vs truth**" in text and "**0.9500** in trial 6" in text
     assert "a little too high" in text
     charts = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    assert [chart["data"][0]["type"] for chart in charts] == ["scatter", "parcoords"]
+    assert [chart["data"][0]["type"] for chart in charts] == ["scatter", "scatter"]
     assert charts[0]["data"][1]["y"] == [0.1, 0.9, 0.9, 0.9, 0.9, 0.95]
-    axes = charts[1]["data"][0]["dimensions"]
-    assert [axis["label"] for axis in axes] == ["Offset (grey levels)", "Foreground", "Dice vs truth"]
-    assert axes[1]["ticktext"] == ["Darker", "Lighter"]
+    named = [note["text"] for note in charts[1]["layout"]["annotations"]]
+    titles = ["Offset (grey levels)", "Foreground", "Dice vs truth"]
+    assert [text for text in named if text.startswith("<b>")] == [f"<b>{title}</b>" for title in titles]
+    assert {"-40", "40", "Darker", "Lighter", "0.1", "0.95"} < set(named)
+    best = charts[1]["data"][-1]
+    assert (best["x"][:3], best["y"][:3]) == ([0, 1, 2], [(10 + 40) / 80, 1, 1])
+    assert sum(None in trace["x"] for trace in charts[1]["data"]) >= 5
     table = at.dataframe[0].value
     assert list(table["Dice vs truth"]) == [0.1, 0.9, 0.2, 0.8, 0.15, 0.95]
     assert {"sweep-stop", "sweep-train_best", "sweep-retry"} & keys(at) == set()
