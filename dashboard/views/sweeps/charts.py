@@ -60,7 +60,7 @@ def parallel_coordinates(view: facts.SweepView) -> None:
         "margin": {"l": 60, "r": 60, "t": 40, "b": 10},
         "hovermode": "closest",
         "showlegend": False,
-        "xaxis": {"range": [-0.15, len(axes) - 0.55], "visible": False, "fixedrange": True},
+        "xaxis": {"range": [-0.45, len(axes) - 0.55], "visible": False, "fixedrange": True},
         "yaxis": {"range": [-0.08, 1.08], "visible": False, "fixedrange": True},
         "shapes": [_vertical(x) for x in range(len(axes))],
         "annotations": [note for x, axis in enumerate(axes) for note in _names(x, axis)],
@@ -115,11 +115,10 @@ def _vertical(x: int) -> dict[str, Any]:
 
 
 def _names(x: int, axis: Axis) -> list[dict[str, Any]]:
-    """Return the title of an axis above it, and its ticks on its right."""
+    """Return the title of an axis above it, and its ticks beside it, where few lines are."""
     title = {"x": x, "y": 1, "yanchor": "bottom", "yshift": 14, "text": f"<b>{escape(axis.title)}</b>"}
-    ticks = [
-        {"x": x, "y": place, "xanchor": "left", "xshift": 6, "text": escape(word)} for place, word in axis.ticks.items()
-    ]
+    side = {"xanchor": "left", "xshift": 7} if x else {"xanchor": "right", "xshift": -7}
+    ticks = [side | {"x": x, "y": place, "text": escape(word)} for place, word in axis.ticks.items()]
     return [note | {"showarrow": False} for note in (title, *ticks)]
 
 
