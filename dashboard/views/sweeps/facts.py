@@ -26,6 +26,8 @@ from engine.sweeps.space import Dimension
 from engine.work.progress_words import progress_count
 from engine.work.sweeps import tried
 
+MOST_TRIALS = 10_000
+
 STATES = {
     TrialState.RUNNING: "At work",
     TrialState.COMPLETE: "Complete",
@@ -91,9 +93,6 @@ class SweepView:
     def scored(self) -> list[TrialRow]:
         """The trials that ran to their end."""
         return [row for row in self.rows if row.state == TrialState.COMPLETE and row.score is not None]
-
-
-MOST_TRIALS = 10_000
 
 
 def view(session: Session, sweep_id: str) -> SweepView | None:
