@@ -57,7 +57,7 @@ def parallel_coordinates(view: facts.SweepView) -> None:
     traces.append(_lines(view, axes, best, palette.ORANGE, 1.0, 3.0))
     layout = {
         "height": 340,
-        "margin": {"l": 60, "r": 60, "t": 40, "b": 10},
+        "margin": {"l": 60, "r": 60, "t": 50, "b": 20},
         "hovermode": "closest",
         "showlegend": False,
         "xaxis": {"range": [-0.45, len(axes) - 0.55], "visible": False, "fixedrange": True},
@@ -115,10 +115,13 @@ def _vertical(x: int) -> dict[str, Any]:
 
 
 def _names(x: int, axis: Axis) -> list[dict[str, Any]]:
-    """Return the title of an axis above it, and its ticks beside it, where few lines are."""
-    title = {"x": x, "y": 1, "yanchor": "bottom", "yshift": 14, "text": f"<b>{escape(axis.title)}</b>"}
-    side = {"xanchor": "left", "xshift": 7} if x else {"xanchor": "right", "xshift": -7}
-    ticks = [side | {"x": x, "y": place, "text": escape(word)} for place, word in axis.ticks.items()]
+    """Return the title of an axis above it, and its ticks where few lines are: left of the first, else above or below."""
+    title = {"x": x, "y": 1, "yanchor": "bottom", "yshift": 22, "text": f"<b>{escape(axis.title)}</b>"}
+    side = {"xanchor": "left", "xshift": 4} if x else {"xanchor": "right", "xshift": -7, "yanchor": "middle"}
+    ticks = [
+        {"yanchor": "bottom" if place >= 0.5 else "top"} | side | {"x": x, "y": place, "text": escape(word)}
+        for place, word in axis.ticks.items()
+    ]
     return [note | {"showarrow": False} for note in (title, *ticks)]
 
 
