@@ -115,7 +115,7 @@ def _vertical(x: int) -> dict[str, Any]:
 
 
 def _names(x: int, axis: Axis) -> list[dict[str, Any]]:
-    """Return the title of an axis above it, and its ticks where few lines are: left of the first, else above or below."""
+    """Return the title of an axis and its ticks, left of the first axis, else above or below the lines."""
     title = {"x": x, "y": 1, "yanchor": "bottom", "yshift": 22, "text": f"<b>{escape(axis.title)}</b>"}
     side = {"xanchor": "left", "xshift": 4} if x else {"xanchor": "right", "xshift": -7, "yanchor": "middle"}
     ticks = [
