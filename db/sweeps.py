@@ -189,11 +189,15 @@ def _next_number(session: Session, sweep_id: str) -> int:
     return 0 if highest is None else highest + 1
 
 
-def conclude(session: Session, sweep: Sweep) -> None:
-    """Store that a sweep has finished, or that it stopped because its last trials all failed."""
+def conclude(session: Session, sweep: Sweep, *, failed: bool) -> None:
+    """Store that a sweep has finished, or that it stopped because its last trials all failed.
+
+    Args:
+        failed: whether a trial has just failed. Earlier failures do not stop a sweep again that a person resumed.
+    """
     rows = trials(session, sweep.id)
     last = rows[-FAILED_IN_A_ROW:]
-    if len(last) == FAILED_IN_A_ROW and all(row.state == TrialState.FAILED for row in last):
+    if failed and len(last) == FAILED_IN_A_ROW and all(row.state == TrialState.FAILED for row in last):
         sweep.state, sweep.error = SweepState.STOPPED, f"The last {FAILED_IN_A_ROW} trials failed. {last[-1].error}"
     elif len(rows) >= sweep.trials and all(row.state != TrialState.RUNNING for row in rows):
         sweep.state = SweepState.FINISHED

@@ -25,13 +25,13 @@ from engine.cli.commands import (
     TrainLabels,
     TrainTruth,
     app,
+    chosen_config,
     print_result,
     require_one_source,
 )
 from engine.core.parameters import from_assignments, parse
-from engine.core.run_config import PRESETS, RunConfig, config_from
+from engine.core.run_config import PRESETS, RunConfig
 from engine.labelling.base import find_method
-from engine.network.pretrained import default_preset, installed
 from engine.sweeps import space as spaces
 from engine.sweeps import study
 from engine.sweeps.objective import CAUTION, SCORES, default_objective
@@ -90,9 +90,11 @@ def sweep(
     varied, fixed = _told_apart(param)
     model: type[BaseModel] = find_method(method).params if method else RunConfig
     space = [spaces.dimension(model, text) for text in varied]
-    preset = preset or default_preset(installation.files)
-    given, weights = from_assignments(fixed), installed(installation.files) is not None
-    settings: BaseModel = parse(model, given) if method else config_from(preset, given, weights)
+    settings: BaseModel
+    if method:
+        settings = parse(model, from_assignments(fixed))
+    else:
+        preset, settings = chosen_config(installation, preset, labels, from_assignments(fixed))
     spaces.refuse_idle(settings, space)
     values = settings.model_dump(mode="json")
     with installation.database.writing() as session:

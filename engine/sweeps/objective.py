@@ -16,6 +16,20 @@ SCORES: dict[str, dict[str, str]] = {
 }
 """{kind of sweep: {objective: its score as pages and the command line name it}}."""
 
+MEANINGS: dict[str, dict[str, str]] = {
+    "runs": {
+        "truth": "How well the masks of the validation images agree with truth.",
+        "audit": "How well the masks of the audit images agree with what people corrected there.",
+        "label_free": "How well a network learned its pseudo-label, not whether that is right.",
+    },
+    "masks": {
+        "truth": "How well the masks agree with truth.",
+        "audit": "How well the masks of the audit images agree with what people corrected there.",
+        "label_free": "How plausible the masks look, estimated without any truth: they can be wrong all the same.",
+    },
+}
+"""What a score tells, by the keys of `SCORES`."""
+
 CAUTION = (
     "The best score of many trials is a little too high: it was chosen for being the highest. The images of an audit "
     "that is not the objective tell how good the best trial really is."

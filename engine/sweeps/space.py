@@ -204,15 +204,18 @@ def grid(space: Sequence[Dimension]) -> list[dict[str, Any]]:
 
 
 def suggested(path: str, schema: Mapping[str, Any], value: Any) -> Dimension:
-    """Return what a form proposes to vary around the value of the settings: a decade each way, half and double, or all
-    choices."""
+    """Return what a form proposes to vary around the value of the settings.
+
+    That is a decade each way on a log scale, else half and double, all that is declared around 0, or all choices.
+    """
     if "enum" in schema or schema.get("type") == "boolean":
         return Dimension(path, choices=tuple(schema.get("enum", (True, False))))
     lowest = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-    highest = schema.get("maximum", schema.get("exclusiveMaximum", 1))
+    highest = schema.get("maximum", schema.get("exclusiveMaximum", 1) * (1 - 1 / GRID_STEPS))
     whole, log = schema["type"] == "integer", bool(schema.get("log")) and value > 0
     factor = 10 if log and not whole else 2
-    low, high = max(value / factor, lowest), min(value * factor, highest)
+    low, high = sorted((value / factor, value * factor))
+    low, high = max(low, lowest), min(high, highest)
     if not low < high:
-        low, high = lowest, min(highest, 1)
+        low, high = lowest, highest
     return Dimension(path, int(low) if whole else low, int(high) if whole else high, log, whole)

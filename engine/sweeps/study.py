@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ TPE_RANDOM_FIRST = 6
 """Trials that TPE draws at random before it models them; Optuna's 10 would be half of a small sweep."""
 LEAST_CURVES = 4
 """Whole trials that a trial is compared with before it can be pruned."""
+LEAST_TOLD = 20
+"""Trials from which importance is computed: it compares the best tenth with all, and of fewer that is one trial."""
 WARM_SHARE = 0.3
 """No trial is pruned within this share of its epochs."""
 
@@ -68,7 +71,7 @@ def load() -> None:
 
 def most_trials(space: Sequence[Dimension], sampler: str, wanted: int) -> int:
     """Return how many trials there can be: a grid ends with its last combination."""
-    return min(wanted, len(grid(space))) if sampler == "grid" else wanted
+    return min(wanted, math.prod(len(each.steps()) for each in space)) if sampler == "grid" else wanted
 
 
 def ask(
@@ -122,12 +125,15 @@ def should_prune(own: Mapping[int, float], others: Sequence[Mapping[int, float]]
 
 
 def importances(space: Sequence[Dimension], tried: Sequence[Tried]) -> dict[str, float]:
-    """Return how much of the differences in score each parameter explains, shares that sum to 1; {} if too few tell.
+    """Return how sharply each parameter tells the best tenth of the trials from all, shares that sum to 1.
+
+    A narrow range of a number tells more than one of two choices. Before `LEAST_TOLD` trials have scores, or while
+    these hardly differ, there is none: {}.
 
     Source: Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023, doi:10.24963/ijcai.2023/488.
     """
-    scores = {each.score for each in tried if each.state == "complete"}
-    if len(scores) < LEAST_CURVES or not is_installed():
+    scores = [each.score for each in tried if each.state == "complete"]
+    if len(scores) < LEAST_TOLD or len(set(scores)) < LEAST_CURVES or not is_installed():
         return {}
     import optuna
 

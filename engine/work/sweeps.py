@@ -75,7 +75,8 @@ def _advance(database: Database, files: Store, sweep_id: str) -> None:
             sweeps.settle(session, trial, job, outcome)
         current = session.get(Sweep, sweep_id)
         if current is not None and current.state == SweepState.RUNNING:
-            sweeps.conclude(session, current)
+            failed = any(outcome.state == TrialState.FAILED for _, _, outcome in ended)
+            sweeps.conclude(session, current, failed=failed)
             _begin_trials(session, current)
 
 
@@ -86,7 +87,7 @@ def _begin_trials(session: Session, sweep: Sweep) -> None:
             settings = settings_of(sweep, values)
         except _DoNotGoTogether as error:
             sweeps.add_failed(session, sweep, error.values, str(error))
-            sweeps.conclude(session, sweep)
+            sweeps.conclude(session, sweep, failed=True)
             continue
         except ParameterError as error:
             sweep.state, sweep.error = SweepState.STOPPED, str(error)

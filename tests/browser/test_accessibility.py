@@ -16,6 +16,7 @@ from tests.support.installation import Installation, add_discs
 from tests.support.object_measurements import measure
 from tests.support.predicted import add_label_set, add_run
 from tests.support.running_app import RunningApp
+from tests.support.swept import add_run_sweep
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 800, "height": 900}
 STILL = """() => document.querySelector('[data-test-script-state="notRunning"]')
@@ -54,7 +55,7 @@ class Shown:
 
 
 def fill(installation: Installation) -> dict[str, str]:
-    """Store a dataset with truth, a mask set of it, two finished runs and their predictions; return their ids."""
+    """Store a dataset with truth, a mask set of it, two finished runs, what they predict, and a sweep; return ids."""
     dataset = add_discs(installation, 6, size_px=96)
     labels = add_label_set(installation, dataset)
     run, other = (add_run(installation, dataset, name, label_set_id=labels) for name in ("first", "second"))
@@ -66,6 +67,7 @@ def fill(installation: Installation) -> dict[str, str]:
         "run": run.id,
         "other": other.id,
         "set": prediction_set,
+        "sweep": add_run_sweep(installation, dataset, [0.2, 0.8, None, 0.5]).id,
         "measurement": measure(installation, "prediction_set", prediction_set).id,
     }
 
@@ -125,6 +127,10 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Train": ("/train?dataset={dataset}&labels={labels}", as_it_opens),
     "Runs": ("/runs", as_it_opens),
     "Run": ("/runs?run={run}", as_it_opens),
+    "Sweeps": ("/sweeps", as_it_opens),
+    "Sweep": ("/sweeps?sweep={sweep}", as_it_opens),
+    "New sweep": ("/sweeps?new=1&dataset={dataset}", as_it_opens),
+    "New sweep of a method": ("/sweeps?new=1&dataset={dataset}&method=threshold", as_it_opens),
     "Gallery": ("/gallery?run={run}", as_it_opens),
     "Detail": ("/gallery?run={run}", first_tile),
     "Compare": ("/compare?runs={run},{other}", as_it_opens),

@@ -42,7 +42,11 @@ def test_every_page_draws_on_an_empty_installation(dashboard, submitted, page):
 
 
 def test_pages_are_discovered_and_lie_in_the_order_of_the_work():
-    assert PAGES == ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict", "measure"]
+    first, then = (
+        ["home", "datasets", "labels", "train", "runs"],
+        ["sweeps", "gallery", "compare", "predict", "measure"],
+    )
+    assert first + then == PAGES
     paths = ["datasets/{dataset}/live-masks", "runs/{run}/live.json", "runs/{run}/epoch.json"]
     assert [route.path for route in page_routes()] == [f"/files/{path}" for path in paths]
     assert all((DASHBOARD / script(name)).is_file() for name in pages())

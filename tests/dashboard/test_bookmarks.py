@@ -24,9 +24,12 @@ NAMES = (
     "page",
     "preset",
     "p",
+    "sweep",
+    "new",
+    "method",
 )
 NAMES += ("log", "first", "sort", "version", "advanced", "labels-threshold", "labels-overlay")
-PAGES = ("home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict")
+PAGES = ("home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict", "sweeps")
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def test_it_is_finished_when_all_trials_have_ended(database, sweep):
         row = session.get_one(Sweep, sweep.id)
         for _ in range(3):
             sweeps.add_failed(session, row, {}, "They do not go together.")
-        sweeps.conclude(session, row)
+        sweeps.conclude(session, row, failed=True)
         assert row.state == SweepState.FINISHED
         sweeps.extend(session, row.id, 2)
         assert (row.state, row.trials, sweeps.room(session, row)) == (SweepState.RUNNING, 5, 2)

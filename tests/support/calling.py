@@ -45,6 +45,7 @@ def call(settings: Settings, *arguments: object) -> Ended:
         with (
             mock.patch.dict("os.environ", settings.as_environment()),
             mock.patch("engine.cli.following.launcher", WorkHere),
+            mock.patch("engine.cli.sweeping.launcher", WorkHere),
         ):
             ended = CliRunner().invoke(app, [str(argument) for argument in arguments])
     finally:

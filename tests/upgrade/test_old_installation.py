@@ -60,6 +60,8 @@ PAGES = [
     ("runs", {}, ["finished", "half trained", "0.871", "baseline", "The first one worth keeping.", "Round 2"]),
     ("runs", {"run": HALF_TRAINED}, ["half trained", "0.865", "3 of 8"]),
     ("runs", {"run": ARCHIVED}, ["archived", "0.803"]),
+    ("sweeps", {}, ["No sweeps yet"]),
+    ("sweeps", {"new": "1", "dataset": PLATES}, ["New sweep", "plates", "Start sweep"]),
     ("gallery", {}, ["finished", "0.938"]),
     ("gallery", {"run": ARCHIVED}, ["archived"]),
     ("compare", {"runs": f"{FINISHED},{ARCHIVED}"}, ["finished", "archived", "plates kmeans"]),

@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Compare", ":material/compare:", order=7)
+PAGE = Page("Compare", ":material/compare:", order=8)

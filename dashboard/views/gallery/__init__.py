@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Gallery", ":material/grid_view:", order=6)
+PAGE = Page("Gallery", ":material/grid_view:", order=7)

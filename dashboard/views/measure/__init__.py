@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Measure", ":material/straighten:", order=9)
+PAGE = Page("Measure", ":material/straighten:", order=10)

@@ -2,4 +2,4 @@ from dashboard.access.mode import AccessMode
 from dashboard.pages import Page
 from db.actors import Role
 
-PAGE = Page("People", ":material/group:", order=10, role=Role.ADMIN, access=(AccessMode.LOGIN,))
+PAGE = Page("People", ":material/group:", order=11, role=Role.ADMIN, access=(AccessMode.LOGIN,))

@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Predict", ":material/image_search:", order=8)
+PAGE = Page("Predict", ":material/image_search:", order=9)

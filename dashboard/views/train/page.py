@@ -328,9 +328,19 @@ with place:
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
     if not rights.only_looking("Training"):
         needs = where_to_run()
-        pressed = st.button(
-            "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
-        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            pressed = st.button(
+                "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
+            )
+            if config is not None and not blocked:
+                sweep = {"new": "1", "dataset": dataset_id, "labels": teacher.key, "preset": preset}
+                st.page_link(
+                    "views/sweeps/page.py",
+                    label="Sweep",
+                    icon=":material/scatter_plot:",
+                    query_params=sweep | {"p": facts.assignments(preset, config, weights)},
+                    help="Trains many times with settings that vary, and shows which are best.",
+                )
         if pressed and gone:  # the click belongs to what was shown before
             st.error("What was to be trained on was deleted meanwhile. Nothing was started.", icon=":material/error:")
         elif pressed and config is not None:

@@ -21,7 +21,7 @@ VIEWER, EDITOR = Actor("Vera", Role.VIEWER, "v" * 32), Actor("Ed", Role.EDITOR, 
 PAGES = [name for name, page in pages().items() if page.is_offered(AccessMode.LOGIN, Role.VIEWER)]
 WRITING = [
     *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Make masks for all 6 images"),
-    *("Predict", "Save this recipe", "Import a recipe", "Measure"),
+    *("Predict", "Save this recipe", "Import a recipe", "Measure", "New sweep"),
 ]
 
 

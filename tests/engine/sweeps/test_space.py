@@ -4,8 +4,20 @@ import pytest
 
 from engine.core.parameters import ParameterError
 from engine.core.run_config import RunConfig
-from engine.labelling.base import find_method
-from engine.sweeps.space import Dimension, base_values, dimension, from_json, grid, refuse_idle, to_json, with_values
+from engine.labelling.base import find_method, methods
+from engine.sweeps.space import (
+    Dimension,
+    base_values,
+    checked,
+    dimension,
+    from_json,
+    grid,
+    refuse_idle,
+    suggested,
+    to_json,
+    tunable,
+    with_values,
+)
 
 THRESHOLD = find_method("threshold").params
 
@@ -68,3 +80,32 @@ def test_a_grid_has_every_combination_evenly_on_the_scale():
     assert len(rows) == 15
     assert sorted({row["training.learning_rate"] for row in rows}) == [1e-4, 1e-3, 1e-2, 0.1, 1]
     assert sorted({row["offset"] for row in rows}) == [-1, 0, 1]
+
+
+def test_what_a_form_proposes_is_within_the_declaration_of_every_parameter():
+    bases = [
+        (RunConfig, RunConfig().model_dump()),
+        *((each.params, each.params().model_dump()) for each in methods().values()),
+    ]
+    tried = 0
+    for model, base in bases:
+        for path, schema in tunable(model).items():
+            group, _, name = path.rpartition(".")
+            proposed = suggested(path, schema, base[group][name] if group else base[name])
+            values = proposed.choices or (proposed.low, proposed.high)
+            assert values[0] != values[1], path
+            assert [checked(model, path, value) for value in values] == list(values)
+            tried += 1
+    assert tried > 100
+
+
+@pytest.mark.parametrize(
+    "path, value, expected",
+    [
+        ("offset", 0, Dimension("offset", -100, 100, whole=True)),
+        ("offset", -20, Dimension("offset", -40, -10, whole=True)),
+        ("softness", 8, Dimension("softness", 4, 16, whole=True)),
+    ],
+)
+def test_a_form_proposes_half_and_double_or_all_that_is_declared_around_zero(path, value, expected):
+    assert suggested(path, tunable(THRESHOLD)[path], value) == expected

@@ -67,7 +67,9 @@ def test_importance_names_what_the_score_depends_on():
     shares = importances(SPACE, swept("random", 40))
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
     assert min(shares, key=shares.__getitem__) == "training.loss"
-    assert importances(SPACE, swept("random", 3)) == {}
+    same = [Tried(each.values, "complete", 0.5) for each in swept("random", 40)]
+    assert importances(SPACE, same) == {}
+    assert importances(SPACE, swept("random", study.LEAST_TOLD - 1)) == {}
 
 
 def test_without_optuna_there_is_one_sentence(monkeypatch):
@@ -75,4 +77,4 @@ def test_without_optuna_there_is_one_sentence(monkeypatch):
     with pytest.raises(study.ParameterError, match=r"pip install 'maskloom\[sweeps\]'"):
         study.refuse_without_optuna()
     assert not should_prune({5: 0.1}, [{5: 0.9}] * 9, 5)
-    assert importances(SPACE, [Tried({}, "complete", float(score)) for score in range(9)]) == {}
+    assert importances(SPACE, [Tried({}, "complete", float(score)) for score in range(40)]) == {}

@@ -7,16 +7,18 @@ import time
 import pytest
 from sqlalchemy import func, select
 
-from db import jobs, sweeps
+from db import corrections, jobs, runs, sweeps
 from db.columns import utc_now
-from db.models import Job, JobStatus, LabelSet, Run, Sweep, SweepKind, SweepState, TrialState
+from db.models import Job, JobStatus, Label, LabelSet, Prediction, Run, Sweep, SweepKind, SweepState, TrialState
 from engine.core.run_config import RunConfig, config_from
 from engine.labelling.base import find_method
 from engine.sweeps import space as spaces
 from engine.work import sweeps as work_sweeps
 from engine.work.sweeps import advance, longer
 from engine.work.worker import work
+from tests.support.corrected import correct
 from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_label_set
 
 PATIENCE_S = 900
 
@@ -170,6 +172,86 @@ def test_values_that_do_not_go_together_are_a_failed_trial_and_too_many_end_the_
     row, trials = found(installation, sweep)
     assert (row.state, len(trials)) == (SweepState.STOPPED, sweeps.FAILED_IN_A_ROW)
     assert "must be divisible" in trials[0].error and "The last 5 trials failed" in row.error
+
+
+def test_extended_after_five_failures_in_a_row_it_goes_on_and_another_failure_stops_it(installation):
+    dataset = add_discs(installation, 4)
+    sweep = add_sweep(installation, dataset, sampler="random", trials=6)
+    broken = dict(sweep.base)
+    with installation.database.writing() as session:
+        row = session.get_one(Sweep, sweep.id)
+        row.base = broken | {"method": "threshold", "params": broken["params"] | {"least_area_percent": 7}}
+    advance(installation.database, installation.files)
+    row, trials = found(installation, sweep)
+    assert (row.state, len(trials)) == (SweepState.STOPPED, 5)
+    with installation.database.writing() as session:
+        sweeps.extend(session, sweep.id, 2)
+    advance(installation.database, installation.files)
+    row, trials = found(installation, sweep)
+    assert (row.state, len(trials), row.trials) == (SweepState.STOPPED, 6, 8)
+    with installation.database.writing() as session:
+        session.get_one(Sweep, sweep.id).base = broken
+        sweeps.extend(session, sweep.id, 0)
+    work(installation.database, installation.settings)
+    row, trials = found(installation, sweep)
+    assert (row.state, row.error) == (SweepState.FINISHED, "")
+    assert [trial.state for trial in trials] == [TrialState.FAILED] * 6 + [TrialState.COMPLETE] * 2
+
+
+def finished_audit(installation, dataset, images):
+    with installation.database.writing() as session:
+        drawn = corrections.draw_audit(session, dataset.id, images)
+    for image in drawn:
+        correct(installation, dataset, image.name)
+    return drawn
+
+
+def test_mask_sets_are_scored_against_the_audit_and_nothing_else(installation):
+    dataset = add_discs(installation, 4, truth=True)
+    drawn = finished_audit(installation, dataset, 2)
+    sweep = add_sweep(installation, dataset, objective="audit", trials=2, sampler="random")
+    work(installation.database, installation.settings)
+    row, trials = found(installation, sweep)
+    assert row.state == SweepState.FINISHED
+    for trial in trials:
+        with installation.database.reading() as session:
+            query = select(func.avg(Label.dice)).where(Label.label_set_id == trial.label_set_id)
+            expected = session.scalar(query.where(Label.image_id.in_([image.id for image in drawn])))
+        assert trial.score == pytest.approx(expected, abs=1e-6)
+
+
+def test_mask_sets_without_any_reference_are_scored_by_their_estimated_quality(installation):
+    sweep = add_sweep(installation, add_discs(installation, 3), objective="label_free", trials=2)
+    work(installation.database, installation.settings)
+    for trial in found(installation, sweep)[1]:
+        with installation.database.reading() as session:
+            query = select(func.avg(Label.quality)).where(Label.label_set_id == trial.label_set_id)
+            assert trial.score == pytest.approx(session.scalar(query))
+
+
+@pytest.mark.slow
+def test_runs_are_scored_by_their_agreement_with_the_pseudo_label_or_the_audit(installation):
+    dataset = add_discs(installation, 8)
+    audited_images = [image.id for image in finished_audit(installation, dataset, 2)]
+    labels = add_label_set(installation, dataset, shift_px=8)
+    varied = ("training.learning_rate=0.02,0.03",)
+    longer = {"training": {"epochs": 25, "batch_size": 2}, "model": {"image_size": 32, "depth": 2, "base_filters": 8}}
+    values = {"label_set_id": labels, "sampler": "grid", "trials": 1, "groups": longer}
+    agreement = add_run_sweep(installation, dataset, *varied, **values, objective="label_free")
+    audited = add_run_sweep(installation, dataset, *varied, **values, objective="audit", name="audited")
+    work(installation.database, installation.settings)
+    for sweep in (agreement, audited):
+        row, (trial,) = found(installation, sweep)
+        assert (row.state, trial.state) == (SweepState.FINISHED, TrialState.COMPLETE)
+        with installation.database.reading() as session:
+            run = session.get_one(Run, trial.run_id)
+            scores = runs.validation_scores(session, run)
+            own = runs.own_prediction_set(session, run)
+            query = select(func.avg(Prediction.truth_dice)).where(Prediction.prediction_set_id == own.id)
+            audit = session.scalar(query.where(Prediction.image_id.in_(audited_images)))
+        expected = scores.label_dice if sweep is agreement else audit
+        assert trial.score == pytest.approx(expected)
+        assert scores.label_dice != pytest.approx(scores.truth_dice)
 
 
 @pytest.mark.slow

@@ -1,0 +1,3 @@
+from dashboard.pages import Page
+
+PAGE = Page("Sweeps", ":material/scatter_plot:", order=6)
