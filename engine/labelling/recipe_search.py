@@ -24,7 +24,6 @@ LOOK_SIDE_PX = 256
 
 SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "lines": {"strength": (3.0, 4.5, 6.0, 9.0), "lines": ("darker", "lighter")},
-    "saliency": {"strictness": (0.8, 1.25)},
     "surface": {"agreement": (0.2, 0.5)},
     "threshold": {"offset": (-6, 6), "foreground": ("darker", "lighter")},
 }

@@ -36,19 +36,19 @@ def scores(monkeypatch):
 
 
 def test_a_clearly_better_setting_takes_the_place_of_its_recipe(scores):
-    scores[0]["strictness", 0.8] = 0.7
-    better, table = tune([recipe("saliency", 0.6), recipe("threshold", 0.5)], IMAGES, 0)
-    assert better[0].candidate.params == {"strictness": 0.8}
+    scores[0]["agreement", 0.2] = 0.7
+    better, table = tune([recipe("surface", 0.6), recipe("threshold", 0.5)], IMAGES, 0)
+    assert better[0].candidate.params == {"agreement": 0.2}
     assert better[0].entry["quality"] == pytest.approx(0.7)
-    assert better[0].entry["title"].endswith(", strictness 0.8")
+    assert better[0].entry["title"].endswith(", agreement 0.2")
     assert better[1].candidate.params == {}
-    assert [row["setting"] for row in table if row["taken"]] == ["strictness 0.8"]
+    assert [row["setting"] for row in table if row["taken"]] == ["agreement 0.2"]
     assert (table[0]["images"], table[0]["score"], table[0]["before"]) == (STAGES[-1], 0.7, 0.6)
 
 
 def test_a_gain_by_chance_is_not_taken(scores):
-    scores[0]["strictness", 0.8] = 0.6 + LEAST_GAIN - 0.01
-    better, table = tune([recipe("saliency", 0.6)], IMAGES, 0)
+    scores[0]["agreement", 0.2] = 0.6 + LEAST_GAIN - 0.01
+    better, table = tune([recipe("surface", 0.6)], IMAGES, 0)
     assert better[0].candidate.params == {}
     assert not any(row["taken"] for row in table)
 
