@@ -187,8 +187,10 @@ def _errors(overlap: Overlap, reference: Reference) -> str:
     verdict = "they miss about as much as they add"
     if abs(difference) >= BALANCE:
         verdict = "**they add more than they miss**" if difference > 0 else "**they miss more than they add**"
+    # Agreement is always the network's, also where the masks of these images stay the labels
+    whose = "the masks" if reference == "truth" else "the network's masks"
     return (
-        f"Over all pixels of these images together, the masks find {overlap.recall:.0%} of what {SIDE[reference]} "
+        f"Over all pixels of these images together, {whose} find {overlap.recall:.0%} of what {SIDE[reference]} "
         f"marks (recall), and {SIDE[reference]} confirms {overlap.precision:.0%} of what they mark (precision): "
         f"{verdict}."
     )
