@@ -87,7 +87,7 @@ def sweep(
         raise CommandFailed("--method makes mask sets; --labels, --truth, --preset and --prune are for runs.")
     installation = Installation()
     kind = SweepKind.RUNS if method is None else SweepKind.MASKS
-    varied, fixed = _told_apart(param)
+    varied, fixed = _separated(param)
     model: type[BaseModel] = find_method(method).params if method else RunConfig
     space = [spaces.dimension(model, text) for text in varied]
     settings: BaseModel
@@ -126,7 +126,7 @@ def sweep(
     _go_on(installation, new.id, detach, as_json)
 
 
-def _told_apart(params: list[str]) -> tuple[list[str], list[str]]:
+def _separated(params: list[str]) -> tuple[list[str], list[str]]:
     """Return the assignments that vary, and those with one value."""
     varied = [text for text in params if ".." in text.partition("=")[2] or "," in text.partition("=")[2]]
     return varied, [text for text in params if text not in varied]

@@ -32,7 +32,7 @@ TPE_RANDOM_FIRST = 6
 """Trials that TPE draws at random before it models them; Optuna's 10 would be half of a small sweep."""
 LEAST_CURVES = 4
 """Whole trials that a trial is compared with before it can be pruned."""
-LEAST_TOLD = 20
+LEAST_SCORED = 20
 """Trials from which importance is computed: it compares the best tenth with all, and of fewer that is one trial."""
 WARM_SHARE = 0.3
 """No trial is pruned within this share of its epochs."""
@@ -127,13 +127,13 @@ def should_prune(own: Mapping[int, float], others: Sequence[Mapping[int, float]]
 def importances(space: Sequence[Dimension], tried: Sequence[Tried]) -> dict[str, float]:
     """Return how sharply each parameter tells the best tenth of the trials from all, shares that sum to 1.
 
-    A narrow range of a number tells more than one of two choices. Before `LEAST_TOLD` trials have scores, or while
+    A narrow range of a number tells more than one of two choices. Before `LEAST_SCORED` trials have scores, or while
     these hardly differ, there is none: {}.
 
     Source: Watanabe, Bansal, Hutter, "PED-ANOVA", IJCAI 2023, doi:10.24963/ijcai.2023/488.
     """
     scores = [each.score for each in tried if each.state == "complete"]
-    if len(scores) < LEAST_TOLD or len(set(scores)) < LEAST_CURVES or not is_installed():
+    if len(scores) < LEAST_SCORED or len(set(scores)) < LEAST_CURVES or not is_installed():
         return {}
     import optuna
 

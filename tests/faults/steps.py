@@ -33,7 +33,7 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 Act = Callable[[Path], str]
-"""Does something to the installation in a folder; returns what a person is told if it did not come about."""
+"""Does something to the installation in a folder; returns the sentence shown to a person if it failed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended. `sentence` is what a person is told; `unforeseen` a traceback that nobody foresaw."""
+    """How a process ended. `sentence` is shown to a person; `unforeseen` a traceback that nobody foresaw."""
 
     steps: int = 0
     killed: bool = False

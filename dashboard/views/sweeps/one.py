@@ -99,7 +99,7 @@ def draw_charts(view: facts.SweepView) -> None:
             charts.importance(shares)
             st.caption("How sharply each setting tells the best tenth of the trials from the others (PED-ANOVA).")
         else:
-            st.caption(f"Shown from {study.LEAST_TOLD} scored trials on, where Optuna is installed.")
+            st.caption(f"Shown from {study.LEAST_SCORED} scored trials on, where Optuna is installed.")
     st.subheader("Scores by settings")
     st.caption("Each line is a trial: the stronger, the better. The best is orange.")
     charts.parallel_coordinates(view)

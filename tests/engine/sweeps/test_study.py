@@ -69,7 +69,7 @@ def test_importance_names_what_the_score_depends_on():
     assert min(shares, key=shares.__getitem__) == "training.loss"
     same = [Tried(each.values, "complete", 0.5) for each in swept("random", 40)]
     assert importances(SPACE, same) == {}
-    assert importances(SPACE, swept("random", study.LEAST_TOLD - 1)) == {}
+    assert importances(SPACE, swept("random", study.LEAST_SCORED - 1)) == {}
 
 
 def test_without_optuna_there_is_one_sentence(monkeypatch):

@@ -127,7 +127,7 @@ def test_the_home_page_lists_machines_and_forgets_a_silent_one(dashboard, open_p
     assert [each.name for each in machines(dashboard)] == ["lab-1"]
 
 
-def test_the_train_page_starts_a_run_where_it_was_told_to(dashboard, open_page, submitted):
+def test_the_train_page_starts_a_run_on_the_chosen_machine(dashboard, open_page, submitted):
     add_discs(dashboard, 6)
     app = open_page("views/train/page.py")
     assert "Where to run" not in {each.label for each in app.selectbox}
