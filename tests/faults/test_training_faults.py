@@ -1,9 +1,6 @@
 """What goes wrong on real machines while a network trains: a full disk, no memory, a worker killed without a word."""
 
-import resource
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -19,13 +16,13 @@ from engine.store import keys as stored
 from engine.training import job as train
 from engine.work.context import JobStopped
 from engine.work.worker import work
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
 from tests.support.training_job import Context
 from tests.support.two_classes import NAMES, add_scenes
+from tests.support.workers import PATIENCE_S, start_worker
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 120
 LARGEST_FILE_BYTES = 12 * 2**20  # the database and its journal fit below it, the model of WIDE does not
 WIDE = {"image_size": 16, "depth": 2, "base_filters": 128}
 
@@ -43,20 +40,6 @@ def submit(installation, epochs, add=add_discs, **model):
         run, job = submissions.submit_train(session, dataset.id, None, "run", "fast", config, "test")
     job.attempt = 1  # for those that run it without claiming it
     return run, job
-
-
-def start_worker(installation, largest_file_bytes=resource.RLIM_INFINITY):
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "engine.work.worker"],
-        cwd=REPOSITORY,
-        env=installation.settings.as_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=limited,
-    )
 
 
 def status(installation, run, lost_after_s=60.0):

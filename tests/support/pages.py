@@ -22,3 +22,9 @@ def page_at(path: str, **query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app
+
+
+def words(app: AppTest) -> str:
+    """Return all texts of a page."""
+    texts = app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error
+    return "\n".join(element.value for kind in texts for element in kind)

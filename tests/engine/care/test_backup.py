@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -31,15 +30,7 @@ from engine.work.worker import work
 from tests.support.calling import call
 from tests.support.installation import REPOSITORY, Installation, add_discs
 from tests.support.predicted import add_label_set
-
-PATIENCE_S = 120
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+from tests.support.workers import PATIENCE_S, wait_until
 
 
 def submit(installation, dataset, epochs, name="run"):

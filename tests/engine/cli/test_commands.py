@@ -1,7 +1,6 @@
 """The command line as other programs use it: JSON out, sentences on failure.
 
-The way from a folder to masks, and one failure, run as real processes; the others run in this process, where a command
-does not import TensorFlow again.
+The way from a folder to masks, and one failure, are real processes; the others import TensorFlow only once.
 """
 
 import json

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import psutil
@@ -27,8 +26,8 @@ from engine.work.joining import CannotJoin, JoinedWorker, refuse_strangers
 from engine.work.registration import new_worker
 from engine.work.worker import kinds_of, work
 from tests.support.installation import REPOSITORY, add_discs
+from tests.support.workers import PATIENCE_S, wait_until
 
-PATIENCE_S = 300
 both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
@@ -77,13 +76,6 @@ def kill(process):
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
     process.wait()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def submit_label(installation, images=4, name="masks", **needs):

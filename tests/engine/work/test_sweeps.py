@@ -1,9 +1,5 @@
 """Sweeps with real worker processes: killed in the middle, no trial is lost or begun twice."""
 
-import subprocess
-import sys
-import time
-
 import pytest
 from sqlalchemy import func, select
 
@@ -17,27 +13,9 @@ from engine.work import sweeps as work_sweeps
 from engine.work.sweeps import advance, longer
 from engine.work.worker import work
 from tests.support.corrected import correct
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set
-
-PATIENCE_S = 900
-
-
-def start_worker(installation):
-    return subprocess.Popen(
-        [sys.executable, "-m", "engine.work.worker"],
-        cwd=REPOSITORY,
-        env=installation.settings.as_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
+from tests.support.workers import PATIENCE_S, start_worker, wait_until
 
 
 def add_sweep(installation, dataset, **values):

@@ -2,9 +2,6 @@
 
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 
 import psycopg
@@ -19,27 +16,9 @@ from engine.store import keys as stored
 from engine.work.failures import explain
 from engine.work.launchers import launcher
 from engine.work.worker import work
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
 from tests.support.network import add_network
-
-PATIENCE_S = 180
-
-
-def start_worker(installation):
-    return subprocess.Popen(
-        [sys.executable, "-m", "engine.work.worker"],
-        cwd=REPOSITORY,
-        env=installation.settings.as_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+from tests.support.workers import PATIENCE_S, start_worker, wait_until
 
 
 def submit_label(installation, dataset, name="otsu", method="threshold"):

@@ -12,21 +12,11 @@ from engine.store import keys as stored
 from tests.assets.bad_files import disk, encoded
 from tests.support.installation import add_discs
 from tests.support.live_page import given
-from tests.support.pressing import press_in_dialog
+from tests.support.pages import words
+from tests.support.pressing import click, press_in_dialog
 from tests.support.several_classes import add_eggs_and_pans
 
 PAGE = "views/datasets/page.py"
-
-
-def words(at: AppTest) -> str:
-    elements = [*at.title, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    return "\n".join(element.value for element in elements)
-
-
-def click(at: AppTest, key: str) -> AppTest:
-    at.button(key).click().run()
-    assert not at.exception
-    return at
 
 
 def mask_form(open_page, dataset: Dataset, folder: Path, what: str) -> AppTest:

@@ -11,6 +11,7 @@ from engine.imaging import codec
 from tests.support.corrected import correct
 from tests.support.installation import add_discs
 from tests.support.live_page import given
+from tests.support.pages import words
 from tests.support.predicted import add_label_set, add_run
 from tests.support.pressing import press_in_dialog
 
@@ -34,11 +35,6 @@ def tab(open_page, discs):
         return at
 
     return open_tab
-
-
-def words(at) -> str:
-    elements = [*at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    return "\n".join(element.value for element in elements)
 
 
 def draw(installation, discs, count):

@@ -6,14 +6,12 @@ import pytest
 
 from tests.support.installation import add_dataset, add_discs, disc
 from tests.support.leaving_out import leave_out, region_now
+from tests.support.pages import words
 from tests.support.predicted import add_label_set
+from tests.support.pressing import click
 
 PAGE = "views/datasets/page.py"
 SIDE = 96
-
-
-def words(at):
-    return "\n".join(element.value for element in [*at.markdown, *at.caption, *at.info, *at.error])
 
 
 @pytest.fixture
@@ -35,12 +33,6 @@ def stamped(count=10):
         image = (255 - image if seed % 2 else image).copy()
         image[:24, :24] = 0
         yield image, mask
-
-
-def click(at, key):
-    at.button(key).click().run()
-    assert not at.exception
-    return at
 
 
 def test_what_is_found_is_proposed_and_left_out_once_it_is_accepted(installation, open_tab):

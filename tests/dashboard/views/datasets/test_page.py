@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard.facts.wording import escaped
 from db import datasets, submissions
@@ -14,20 +13,10 @@ from db.models import Dataset, Image, Job, JobStatus
 from engine.store import keys as stored
 from tests.assets.bad_files import disk, encoded, picture
 from tests.support.installation import add_discs
-from tests.support.pressing import press_in_dialog
+from tests.support.pages import words
+from tests.support.pressing import click, press_in_dialog
 
 PAGE = "views/datasets/page.py"
-
-
-def words(at: AppTest) -> str:
-    elements = [*at.title, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    return "\n".join(element.value for element in elements)
-
-
-def click(at: AppTest, key: str) -> AppTest:
-    at.button(key).click().run()
-    assert not at.exception
-    return at
 
 
 def test_an_empty_installation_shows_the_import_form(open_page):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard.server import queue_watch
 from db import datasets, runs, warm
@@ -11,21 +10,11 @@ from db.models import Dataset, Job, JobKind, JobStatus, Prediction, PredictionSe
 from engine.core.settings import settings
 from engine.store import keys as stored
 from tests.support.installation import add_discs
+from tests.support.pages import words
 from tests.support.predict_page import add_predictions, add_run
-from tests.support.pressing import press_in_dialog
+from tests.support.pressing import click, press_in_dialog
 
 PAGE = "views/predict/page.py"
-
-
-def words(at: AppTest) -> str:
-    elements = [*at.title, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    return "\n".join(element.value for element in elements)
-
-
-def click(at: AppTest, key: str) -> AppTest:
-    at.button(key).click().run()
-    assert not at.exception
-    return at
 
 
 def test_without_a_network_the_page_links_to_training(open_page):

@@ -13,16 +13,12 @@ from db.columns import new_id
 from db.models import Job, Run, Sweep, SweepKind, SweepState
 from engine.sweeps import study
 from tests.support.installation import add_discs
+from tests.support.pages import words
 from tests.support.predicted import add_label_set
 from tests.support.pressing import press_in_dialog
 from tests.support.swept import add_mask_sweep, add_run_sweep
 
 PAGE = "views/sweeps/page.py"
-
-
-def words(at):
-    elements = [*at.title, *at.header, *at.subheader, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    return "\n".join(element.value for element in elements)
 
 
 def keys(at):

@@ -1,0 +1,36 @@
+"""A real worker process, and what a test waits for."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tests.support.installation import REPOSITORY, Installation
+
+PATIENCE_S = 900  # only a test that has failed waits so long
+
+
+def start_worker(installation: Installation, largest_file_bytes: int | None = None) -> subprocess.Popen[bytes]:
+    """Start a worker as the app does. Files cannot grow beyond `largest_file_bytes`, as on a full disk."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "engine.work.worker"],
+        cwd=REPOSITORY,
+        env=installation.settings.as_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=limited if largest_file_bytes else None,
+    )
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
