@@ -167,7 +167,7 @@ def conversations(address: str, count: int) -> Iterator[list[Sightings]]:
     seen: list[Sightings] = [{} for _ in range(count)]
     faults: list[object] = []
     ready, enough, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    pages = [_ProtocolPage(address, each) for each in seen]
+    pages = [ProtocolPage(address, each) for each in seen]
 
     async def talk(enough: asyncio.Event) -> None:
         talks = [asyncio.create_task(page.talk()) for page in pages]
@@ -191,7 +191,7 @@ def conversations(address: str, count: int) -> Iterator[list[Sightings]]:
         raise SystemExit(f"A conversation with the app broke off: {faults[0]!r}")
 
 
-class _ProtocolPage:
+class ProtocolPage:
     """One page: it runs the script and fragments when the app says so, polls, and fetches news and images."""
 
     def __init__(self, address: str, seen: Sightings) -> None:
@@ -229,7 +229,8 @@ class _ProtocolPage:
             self._begin(message.auto_rerun.fragment_id, self._tick(message.auto_rerun))
         elif kind == "stop_auto_rerun":
             for fragment_id in message.stop_auto_rerun.fragment_ids:
-                self._tasks[fragment_id].cancel()
+                if fragment_id in self._tasks:
+                    self._tasks[fragment_id].cancel()
         elif kind == "delta":
             self._look(message.delta)
         self._show_images(address.decode() for address in _IMAGES.findall(data))
@@ -270,7 +271,7 @@ class _ProtocolPage:
         """Poll as the live component in the browser does (dashboard/views/runs)."""
         drawn, reported = self._drawn, ""
         known, soon = drawn["drawn"]["version"], drawn["drawn"]["soon"]
-        connection = await _Http.open(self._host)
+        connection = await Http.open(self._host)
         while True:
             pace = self._drawn["soon_ms" if soon else "every_ms"]
             await asyncio.sleep(pace / 1000 * random.uniform(0.8, 1.2))
@@ -291,19 +292,19 @@ class _ProtocolPage:
 
     async def _fetch(self, addresses: set[str]) -> None:
         """Ask for images as the grid of masks does: many at once."""
-        connection = await _Http.open(self._host)
+        connection = await Http.open(self._host)
         await connection.get(f"{urls.PICTURES}?{urlencode([('of', address) for address in sorted(addresses)])}")
         connection.close()
 
 
-class _Http:
+class Http:
     """One connection that stays open, for GET requests one after the other."""
 
     def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._host, self._reader, self._writer = host, reader, writer
 
     @classmethod
-    async def open(cls, host: str) -> _Http:
+    async def open(cls, host: str) -> Http:
         name, _, port = host.partition(":")
         return cls(host, *await asyncio.open_connection(name, int(port)))
 
@@ -311,6 +312,8 @@ class _Http:
         asked = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept-Encoding: gzip\r\n\r\n"
         self._writer.write(asked.encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            raise ConnectionError(f"{path}: {head.decode(errors='replace').partition(chr(13))[0]}")
         length = re.search(rb"(?i)content-length: (\d+)", head)
         body = await self._reader.readexactly(int(length[1])) if length else b""
         return gzip.decompress(body) if b"content-encoding: gzip" in head.lower() else body
