@@ -240,9 +240,14 @@ def probe_images(session: Session, dataset_id: str, count: int = 8) -> list[Imag
     found = list(session.scalars(chosen.order_by(Probe.position)))
     if found:
         return found
-    everything = images(session, dataset_id)
-    count = min(count, len(everything))
-    return [everything[(2 * i + 1) * len(everything) // (2 * count)] for i in range(count)]
+    included = Image.dataset_id == dataset_id, Image.excluded.is_(False)
+    place = func.row_number().over(order_by=(Image.position, Image.id)).label("place")
+    placed = select(Image.id, place).where(*included).subquery()
+    total = session.scalar(select(func.count()).where(*included)) or 0
+    count = min(count, total)
+    places = [1 + (2 * i + 1) * total // (2 * count) for i in range(count)]
+    spread = select(Image).join(placed, placed.c.id == Image.id).where(placed.c.place.in_(places))
+    return list(session.scalars(spread.order_by(placed.c.place)))
 
 
 def set_probe_images(session: Session, dataset_id: str, image_ids: Iterable[str]) -> None:

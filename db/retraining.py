@@ -55,15 +55,18 @@ def newest(session: Session, run_id: str) -> Run | None:
 
 def news(session: Session, run: Run) -> int:
     """Return on how many images people corrected, or withdrew, something since a run began that could teach it."""
+    now = {image_id: row.file_id for image_id, row in corrections.teaching(session, run.dataset_id).items()}
+    then = {image_id: row.file_id for image_id, row in corrections.of_run(session, run.id).items()}
+    changed = {image_id for image_id in now.keys() | then.keys() if now.get(image_id) != then.get(image_id)}
+    if not changed:
+        return 0
     if run.label_set_id:
         can_teach = recipes.labelled_images(session, run.label_set_id)
         can_teach -= recipes.left_aside(session, run.label_set_id)
     else:
         included = Image.dataset_id == run.dataset_id, Image.excluded.is_(False)
         can_teach = set(session.scalars(select(Image.id).where(*included, Image.has_truth.is_(True))))
-    now = {image_id: row.file_id for image_id, row in corrections.teaching(session, run.dataset_id).items()}
-    then = {image_id: row.file_id for image_id, row in corrections.of_run(session, run.id).items()}
-    return sum(now.get(image_id) != then.get(image_id) for image_id in can_teach & (now.keys() | then.keys()))
+    return len(changed & can_teach)
 
 
 def pair(session: Session, new: Run) -> Pair | None:
