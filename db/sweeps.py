@@ -138,7 +138,7 @@ def add_trial(session: Session, sweep: Sweep, values: dict[str, Any], settings: 
     Raises:
         NotReady: what the sweep needs was deleted meanwhile.
     """
-    number = _next_number(session, sweep.id)
+    number = next_number(session, sweep.id)
     trial = Trial(sweep_id=sweep.id, number=number, params=values)
     name = f"{sweep.name} · trial {number + 1}"
     if sweep.kind == SweepKind.RUNS:
@@ -174,7 +174,7 @@ def add_failed(session: Session, sweep: Sweep, values: dict[str, Any], error: st
     session.add(
         Trial(
             sweep_id=sweep.id,
-            number=_next_number(session, sweep.id),
+            number=next_number(session, sweep.id),
             params=values,
             state=TrialState.FAILED,
             error=error,
@@ -184,7 +184,8 @@ def add_failed(session: Session, sweep: Sweep, values: dict[str, Any], error: st
     session.flush()
 
 
-def _next_number(session: Session, sweep_id: str) -> int:
+def next_number(session: Session, sweep_id: str) -> int:
+    """Return the number of the trial that would be added next."""
     highest = session.scalar(select(func.max(Trial.number)).where(Trial.sweep_id == sweep_id))
     return 0 if highest is None else highest + 1
 
@@ -298,11 +299,9 @@ def mark_pruned(session: Session, trial: Trial, epoch: int) -> None:
     session.get_one(Trial, (trial.sweep_id, trial.number)).pruned_epoch = epoch
 
 
-def of_run(session: Session, run_id: str) -> tuple[Sweep, Trial] | None:
-    """Return the sweep and the trial that a run belongs to, if there are."""
-    query = select(Sweep, Trial).join(Trial, Trial.sweep_id == Sweep.id).where(Trial.run_id == run_id)
-    row = session.execute(query.limit(1)).first()
-    return (row[0], row[1]) if row else None
+def of_run(session: Session, run_id: str) -> str | None:
+    """Return the id of the sweep that a run is a trial of, None if it is none."""
+    return session.scalar(select(Trial.sweep_id).where(Trial.run_id == run_id).limit(1))
 
 
 def is_pruned(trial: Trial, job: Job | None) -> bool:

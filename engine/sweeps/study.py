@@ -6,7 +6,6 @@ doi:10.1145/3292500.3330701; TPE: Bergstra et al., "Algorithms for Hyper-Paramet
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 import random
@@ -61,12 +60,6 @@ def refuse_without_optuna() -> None:
     """
     if not is_installed():
         raise ParameterError(NOT_INSTALLED)
-
-
-def load() -> None:
-    """Import Optuna, where it is installed: it takes a moment, and a transaction should not wait for that."""
-    if is_installed():
-        importlib.import_module("optuna")
 
 
 def most_trials(space: Sequence[Dimension], sampler: str, wanted: int) -> int:

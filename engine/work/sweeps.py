@@ -69,7 +69,6 @@ def _advance(database: Database, files: Store, sweep_id: str) -> None:
         ended = [
             (trial, job, _outcome(session, files, sweep, trial, job)) for trial, job in sweeps.ended(session, sweep_id)
         ]
-    study.load()
     with database.writing() as session:
         for trial, job, outcome in ended:
             sweeps.settle(session, trial, job, outcome)
@@ -77,25 +76,47 @@ def _advance(database: Database, files: Store, sweep_id: str) -> None:
         if current is not None and current.state == SweepState.RUNNING:
             failed = any(outcome.state == TrialState.FAILED for _, _, outcome in ended)
             sweeps.conclude(session, current, failed=failed)
-            _begin_trials(session, current)
+    while _begin_trial(database, sweep_id):
+        pass
 
 
-def _begin_trials(session: Session, sweep: Sweep) -> None:
-    while sweep.state == SweepState.RUNNING and sweeps.room(session, sweep) > 0:
+def _begin_trial(database: Database, sweep_id: str) -> bool:
+    """Begin the next trial of a sweep; return whether there may be another. The sampler blocks no other writer."""
+    values: dict[str, Any] = {}
+    settings: dict[str, Any] | None = None
+    with database.reading() as session:
+        sweep = session.get(Sweep, sweep_id)
+        if sweep is None or not _has_room(session, sweep):
+            return False
+        number, refused, stopped = sweeps.next_number(session, sweep_id), "", ""
         try:
             values = next_values(session, sweep)
             settings = settings_of(sweep, values)
         except _DoNotGoTogether as error:
-            sweeps.add_failed(session, sweep, error.values, str(error))
-            sweeps.conclude(session, sweep, failed=True)
-            continue
+            values, refused = error.values, str(error)
         except ParameterError as error:
-            sweep.state, sweep.error = SweepState.STOPPED, str(error)
-            return
-        try:
-            sweeps.add_trial(session, sweep, values, settings, VERSION)
-        except (submissions.NotReady, NameTaken) as error:
-            sweep.state, sweep.error = SweepState.STOPPED, str(error)
+            stopped = str(error)
+    with database.writing() as session:
+        sweep = session.get(Sweep, sweep_id)
+        if sweep is None or not _has_room(session, sweep):
+            return False
+        if sweeps.next_number(session, sweep_id) != number:
+            return True  # another worker was faster, and the sampler has to know of its trial
+        if settings is not None:
+            try:
+                sweeps.add_trial(session, sweep, values, settings, VERSION)
+            except (submissions.NotReady, NameTaken) as error:
+                stopped = str(error)
+        elif refused:
+            sweeps.add_failed(session, sweep, values, refused)
+            sweeps.conclude(session, sweep, failed=True)
+        if stopped:
+            sweep.state, sweep.error = SweepState.STOPPED, stopped
+    return not stopped
+
+
+def _has_room(session: Session, sweep: Sweep) -> bool:
+    return sweep.state == SweepState.RUNNING and sweeps.room(session, sweep) > 0
 
 
 class _DoNotGoTogether(Exception):

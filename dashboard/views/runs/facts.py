@@ -21,7 +21,7 @@ from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
 from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
 from dashboard.views.runs.image_facts import ImageFacts, image_facts, validation_masks
-from db import rounds, runs
+from db import rounds, runs, sweeps
 from db.jobs import Progress
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
@@ -51,7 +51,7 @@ class RunHead:
     """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone.
 
     `class_colours` are theirs, `changed_classes` says how they differ from those of the dataset now, and
-    `truth_in_classes` whether truth has them, as for `runs.truth_in_classes`.
+    `truth_in_classes` whether truth has them, as for `runs.truth_in_classes`. `sweep_id`: the run is a trial of it.
     """
 
     id: str
@@ -76,6 +76,7 @@ class RunHead:
     class_colours: tuple[str, ...] = ()
     changed_classes: str = ""
     truth_in_classes: runs.TruthClasses | None = None
+    sweep_id: str | None = None
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
@@ -185,6 +186,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         class_colours=tuple(class_colours(with_present_colours(run.classes, dataset.classes))),
         changed_classes=runs.changed_classes(run, dataset),
         truth_in_classes=runs.truth_in_classes(session, run, dataset),
+        sweep_id=sweeps.of_run(session, run.id),
     )
 
 

@@ -123,6 +123,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
     pages = [
         ("gallery", "Gallery", "grid_view", query, bool(prediction_set_id)),
         ("compare", "Compare", "compare", {"runs": head.id}, True),
+        ("sweeps", "Its sweep", "scatter_plot", {"sweep": head.sweep_id or ""}, bool(head.sweep_id)),
         ("predict", "Predict new images", "image_search", query, status.has_model and status.state != "finished"),
     ]
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):

@@ -157,6 +157,16 @@ def test_the_best_is_trained_longer(open_page, submitted, installation):
     assert len(submitted) == 1 and at.title[0].value == "Runs"
 
 
+def test_a_run_leads_to_the_sweep_that_it_is_a_trial_of(open_page, installation):
+    sweep = add_run_sweep(installation, add_discs(installation, 4), [0.3])
+    with installation.database.reading() as session:
+        (trial,) = sweeps.trials(session, sweep.id)
+    at = open_page("views/runs/page.py", run=trial.run_id)
+    assert not at.exception
+    (link,) = [link for link in at.get("page_link") if link.proto.label == "Its sweep"]
+    assert link.proto.query_string == f"sweep={sweep.id}"
+
+
 def test_a_sweep_is_deleted_and_its_mask_sets_stay(open_page, installation):
     sweep = add_mask_sweep(installation, add_discs(installation, 3), [0.3])
     at = open_page(PAGE, sweep=sweep.id)
