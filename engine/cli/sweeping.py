@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import jobs, sweeps, workers
+from db import jobs, sweeps
 from db.columns import utc_now
 from db.models import Dataset, LabelSet, Run, Sweep, SweepKind, SweepState, Trial, TrialState
 from db.names import by_id_or_name, counted_name, default_name, run_parts
@@ -36,7 +36,7 @@ from engine.sweeps import space as spaces
 from engine.sweeps import study
 from engine.sweeps.objective import CAUTION, SCORES, default_objective
 from engine.work.launchers import launcher
-from engine.work.registration import capacity_here
+from engine.work.registration import capacity_here, why_waiting
 from engine.work.sweeps import longer, tried
 
 POLL_S, LOOK_AFTER_WORKERS_S = 0.3, 2.0
@@ -228,7 +228,7 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
     current = installation.settings
     starter = launcher(current)
     with installation.database.reading() as session:
-        why = workers.why_waiting(session, Needs(), capacity_here(current), utc_now(), current.lost_after_s)
+        why = why_waiting(session, current, Needs())
     if why:
         print(why, file=sys.stderr)
     starter.submit("")
@@ -250,6 +250,7 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
                 looked_at = time.monotonic()
                 if _wants_worker(installation):
                     starter.submit("")
+                starter.look_after(installation.database)
             time.sleep(POLL_S)
         except KeyboardInterrupt:
             with installation.database.writing() as session:

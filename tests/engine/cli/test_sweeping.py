@@ -46,6 +46,9 @@ class Idle:
     def submit(self, job_id):
         pass
 
+    def look_after(self, database):
+        pass
+
 
 def test_a_sweep_of_a_method_prints_its_score_by_name_and_is_listed(command, installation):
     add_discs(installation, 3)
