@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,12 @@ class CommandLauncher:
     def _start(self, database: Database, launch: Launch) -> None:
         command = self.command(launch)
         try:
-            self._begun[launch.id] = self._popen(command, self._log(launch.id))
+            process = self._popen(command, self._log(launch.id))
         except OSError as error:
-            self._fail(database, launch.id, f"{command[0]!r} could not be started: {error.strerror or error}.")
+            self._fail(database, launch.id, f"{command[0]!r} cannot be run: {error.strerror or error}.")
+            return
+        self._begun[launch.id] = process
+        threading.Thread(target=process.wait, daemon=True).start()  # or it stays as a zombie where nobody looks again
 
     def _popen(self, command: list[str], output: Path) -> subprocess.Popen[bytes]:
         """Start a command in a session of its own: it outlives the app, as `ssh` has to."""
