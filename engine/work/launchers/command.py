@@ -123,7 +123,7 @@ class CommandLauncher:
                     self._fail(database, launch_id, f"It ended with exit code {code}. {self._last_line(launch_id)}")
 
     def _fail(self, database: Database, launch_id: str, why: str) -> None:
-        sentence = redacted(f"A worker could not be started. {why}".strip(), secrets_of(self._settings))
+        sentence = redacted(f"A worker could not be started. {why}", secrets_of(self._settings)).strip(" .") + "."
         with database.writing() as session:
             failed = launches.fail(session, launch_id, sentence)
         if failed:

@@ -106,7 +106,7 @@ def test_what_the_scheduler_says_when_it_refuses_is_kept_and_what_it_loses_is_re
     wait_until(lambda: launches(elsewhere) and launches(elsewhere)[0].error, launcher, elsewhere.database)
     sentence = launches(elsewhere)[0].error
     assert sentence.startswith("A worker could not be started.") and "exit code 1" in sentence
-    assert sentence.endswith("error: invalid partition 'gpu'")
+    assert sentence.endswith("error: invalid partition 'gpu'.")
     (cluster / "refuse").unlink()
     forget_pauses(elsewhere)
     (cluster / "lose").touch()
@@ -175,7 +175,7 @@ def test_the_worker_is_one_argument_and_its_needs_are_filled_in(elsewhere):
         "ssh", "-p", "22", "gpu1", f"nice {worker} --slots 2", "32000",
     ]  # fmt: skip
     remote = elsewhere.settings.model_copy(update={"launch_command": "ssh gpu maskloom worker --join {options}"})
-    assert CommandLauncher(remote).command(launch)[-1] == options
+    assert CommandLauncher(remote).command(launch)[-1] == f"--launch {'0' * 32} --end-when-idle 1"
 
 
 def test_a_password_is_in_the_environment_only_and_in_no_sentence(elsewhere, cluster, monkeypatch):
