@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from typing import Annotated
 
 import typer
@@ -35,6 +38,7 @@ def worker(
     launch: Annotated[
         str | None, typer.Option(hidden=True, help="The request of a launcher that this answers.")
     ] = None,
+    end_with_stdin: Annotated[bool, typer.Option("--end-with-stdin", hidden=True)] = False,
 ):
     """Run jobs on this machine until it is stopped. Its jobs are then handed back to others."""
     if not join:
@@ -57,6 +61,14 @@ def worker(
             unwanted = launches.join(session, row, utc_now(), current.lost_after_s)
         if unwanted:
             raise CommandFailed(f"This worker is not needed. {unwanted}")
+    if end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     typer.echo(f"{row.host} has joined: {offers}. Ctrl-C ends it.", err=True)
     JoinedWorker(database, current, row, kinds_of(row), end_when_idle).run()
     typer.echo("Ended. Its jobs were handed back.", err=True)
+
+
+def _end_with_stdin() -> None:
+    """Stop as by SIGTERM when the process that started this one has ended."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
