@@ -17,12 +17,14 @@ from engine.core.processes import prepare_process
 AHEAD = 16
 """Tasks for each process that are begun before the oldest has a result; one that takes long holds up no other."""
 
+KILLED = "A process was killed, most likely because memory ran out. End other programs, then retry."
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class ProcessKilled(Exception):
-    """A process ended in the middle of its work, most likely because memory ran out."""
+    """A process ended in the middle of its work. The message is a sentence."""
 
 
 class Pool:
@@ -65,7 +67,7 @@ class Pool:
                     return
                 yield self._result(begun.popleft())
         except BrokenProcessPool:
-            raise ProcessKilled("A process was killed.") from None
+            raise ProcessKilled(KILLED) from None
         finally:
             self._cancel(begun)
 

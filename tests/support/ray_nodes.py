@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
 
+PATIENCE_S = 120
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
+SMALL = ("--block", "--node-ip-address=127.0.0.1", "--num-cpus=1", f"--object-store-memory={OBJECT_STORE_BYTES}")
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 """Whoever has not got it cannot connect."""
 
@@ -39,22 +42,30 @@ class RayNodes:
         self._nodes: list[subprocess.Popen[bytes]] = []
 
     def start(self, head: bool) -> subprocess.Popen[bytes]:
-        """Start the head, or another node, and return its process; it joins the cluster in some seconds."""
+        """Start the head, or another node, wait until it is part of the cluster, and return its process."""
         where = ["--head", f"--port={self._port}", "--include-dashboard=false"]
         if not head:
             where = [f"--address={self.address}", "--dashboard-agent-listen-port=0"]
         program = Path(sys.executable).parent / "ray"
-        node = subprocess.Popen(
-            [program, "start", "--block", "--node-ip-address=127.0.0.1", "--num-cpus=1"]
-            + [f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats", *where],
-            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-            | {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"},
-            stdin=subprocess.DEVNULL,
-            stdout=(self._folder / "output").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        environment = {**os.environ, **self.environment}
+        del environment["RAY_ADDRESS"]
+        said = self._folder / f"output-{len(self._nodes)}"
+        with said.open("wb") as output:
+            node = subprocess.Popen(
+                [program, "start", *where, *SMALL],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._nodes.append(node)
+        if head:
+            self.head = node
+        deadline = time.monotonic() + PATIENCE_S
+        while "Ray runtime started" not in said.read_text():
+            assert time.monotonic() < deadline and node.poll() is None, said.read_text()
+            time.sleep(0.1)
         return node
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import time
 
 import pytest
@@ -23,6 +23,7 @@ PATIENCE_S = 300
 @pytest.fixture(scope="module")
 def nodes():
     cluster = RayNodes()
+    cluster.start(head=True)
     yield cluster
     cluster.close()
 
@@ -61,23 +62,47 @@ def drawn(installation, label_set):
         return session.scalar(select(func.count()).where(Label.label_set_id == label_set.id))
 
 
-def complete(installation, label_set, job_id, images):
+def ended(installation, label_set, job_id):
+    """Return how a job ended, how many rows of masks there are, and how many images have one, and a file."""
     job = installation.job(job_id)
+    with installation.database.reading() as session:
+        ids = list(session.scalars(select(Label.image_id).where(Label.label_set_id == label_set.id)))
     files = installation.files.listing(stored.label_folder(label_set.id)).files
-    return (
-        job.error,
-        job.status,
-        drawn(installation, label_set),
-        len(files) == (None, JobStatus.FINISHED, images, images),
-    )
+    return job.error, job.status, len(ids), len(set(ids)), len(files)
+
+
+def finished(images):
+    return None, JobStatus.FINISHED, images, images, images
+
+
+def log_of(installation, job_id):
+    return (installation.settings.data_root / stored.job_log_key(job_id)).read_text()
+
+
+def given_to_nodes(installation, job_id):
+    return sum(map(int, re.findall(r"(\d+) tasks were given to the cluster's nodes", log_of(installation, job_id))))
 
 
 def test_a_job_runs_on_both_nodes_and_ends_right_where_one_is_killed(ray, nodes):
-    nodes.start(head=True)
     first, job_id = submit_label(ray, 2, name="first")
     watch(ray, lambda: ray.job(job_id).status.ended)
-    second, job_id = submit_label(ray, 40, name="second")
+    assert ended(ray, first, job_id) == finished(2)
+    (worker,) = requests(ray)  # it stays for a while, on the head
     node = nodes.start(head=False)
+    second, job_id = submit_label(ray, 40, name="second")
+    watch(ray, lambda: drawn(ray, second) or ray.job(job_id).status.ended)
+    nodes.kill(node)
     watch(ray, lambda: ray.job(job_id).status.ended)
-    print((ray.settings.data_root / stored.job_log_key(job_id)).read_text())
-    assert 0
+    assert ended(ray, second, job_id) == finished(40)
+    assert given_to_nodes(ray, job_id) > 10 and ray.job(job_id).attempt == 1
+    assert ray.job(job_id).worker_id == worker.id
+
+
+def test_a_job_whose_head_is_killed_goes_on_in_the_cluster_that_is_started_anew(ray, nodes):
+    nodes.start(head=False)
+    label_set, job_id = submit_label(ray, 40)
+    watch(ray, lambda: drawn(ray, label_set) or ray.job(job_id).status.ended)
+    nodes.kill(nodes.head)
+    nodes.start(head=True)
+    watch(ray, lambda: ray.job(job_id).status.ended)
+    assert ended(ray, label_set, job_id) == finished(40)
