@@ -136,11 +136,11 @@ class RayPool(Pool):
             return begun.future.result()
         errors = self._ray.exceptions
         try:
-            return begun.future.result(timeout=PATIENCE_S)
+            return self._wait(begun.future)
         except errors.RayTaskError as error:
             raise error.cause from None
         except TimeoutError:
-            log.warning("The nodes of the cluster do not get on with their tasks; they are done here.")
+            log.warning("No node of the cluster works on the tasks that it was given; they are done here.")
             self._nodes = 0
             for each in [begun, *self._there]:
                 self._take_back(each)
@@ -148,6 +148,19 @@ class RayPool(Pool):
             log.warning("A task on a node was lost and is done here: %s", type(error).__name__)
             self._take_back(begun)
         return begun.future.result()
+
+    def _wait(self, future: Future[Any]) -> Any:
+        """
+        Raises:
+            TimeoutError: there is no other node any more, or none has had time for it.
+        """
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return future.result(timeout=LOOK_S)
+            except TimeoutError:
+                if future.done() or self.cores <= self._reserved or time.monotonic() > until:
+                    raise
 
     def _take_back(self, begun: _Begun) -> None:
         self._there.discard(begun)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow]
 PATIENCE_S = 300
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def nodes():
     cluster = RayNodes()
     cluster.start(head=True)
@@ -34,7 +34,7 @@ def ray(installation, nodes, monkeypatch):
     for name, value in nodes.environment.items():
         monkeypatch.setenv(name, value)
     changes = {"max_workers": 0, "lost_after_s": 5.0, "launcher": "ray", "ray_address": nodes.address}
-    installation.settings = installation.settings.model_copy(update=changes | {"launch_idle_s": 2.0})
+    installation.settings = installation.settings.model_copy(update=changes | {"launch_idle_s": 60.0})
     open_app(installation)
     return installation
 
@@ -87,7 +87,7 @@ def test_a_job_runs_on_both_nodes_and_ends_right_where_one_is_killed(ray, nodes)
     first, job_id = submit_label(ray, 2, name="first")
     watch(ray, lambda: ray.job(job_id).status.ended)
     assert ended(ray, first, job_id) == finished(2)
-    (worker,) = requests(ray)  # it stays for a while, on the head
+    (worker,) = requests(ray)  # on the head, where it waits for more
     node = nodes.start(head=False)
     second, job_id = submit_label(ray, 40, name="second")
     watch(ray, lambda: drawn(ray, second) or ray.job(job_id).status.ended)
