@@ -43,7 +43,7 @@ class RayNodes:
 
     def start(self, head: bool) -> subprocess.Popen[bytes]:
         """Start the head, or another node, wait until it is part of the cluster, and return its process."""
-        where = ["--head", f"--port={self._port}", "--include-dashboard=false"]
+        where = ["--head", f"--port={self._port}", "--include-dashboard=false", "--no-monitor"]
         if not head:
             where = [f"--address={self.address}", "--dashboard-agent-listen-port=0"]
         program = Path(sys.executable).parent / "ray"
