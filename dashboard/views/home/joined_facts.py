@@ -47,7 +47,11 @@ def requested(session: Session, now: datetime) -> Requested:
         words = f"{number} {wording.ago(waiting[0].requested_at, now)}. Not joined yet."
     if last is not None:
         left_s = (launches.next_try_at(last) - now).total_seconds()
-        again = f"The next try is in {wording.duration(left_s)}." if left_s > 0 else "The next try is due."
+        again = (
+            f"The next try is in {wording.duration(left_s)}."
+            if left_s > 0
+            else "It is tried again when a job needs it."
+        )
         failed = last.error if waiting else f"{last.error} {again}"
     return Requested(words, failed)
 

@@ -120,7 +120,8 @@ class CommandLauncher:
             if code is not None:
                 del self._begun[launch_id]
                 if code:
-                    self._fail(database, launch_id, f"It ended with exit code {code}. {self._last_line(launch_id)}")
+                    said = self._last_line(launch_id).rstrip(".") or "The command said nothing"
+                    self._fail(database, launch_id, f"{said} (exit code {code}).")
 
     def _fail(self, database: Database, launch_id: str, why: str) -> None:
         sentence = redacted(f"A worker could not be started. {why}", secrets_of(self._settings)).strip(" .") + "."

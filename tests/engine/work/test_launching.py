@@ -105,8 +105,7 @@ def test_what_the_scheduler_says_when_it_refuses_is_kept_and_what_it_loses_is_re
     launcher = CommandLauncher(elsewhere.settings)
     wait_until(lambda: launches(elsewhere) and launches(elsewhere)[0].error, launcher, elsewhere.database)
     sentence = launches(elsewhere)[0].error
-    assert sentence.startswith("A worker could not be started.") and "exit code 1" in sentence
-    assert sentence.endswith("error: invalid partition 'gpu'.")
+    assert sentence == "A worker could not be started. error: invalid partition 'gpu' (exit code 1)."
     (cluster / "refuse").unlink()
     forget_pauses(elsewhere)
     (cluster / "lose").touch()
@@ -188,7 +187,7 @@ def test_a_password_is_in_the_environment_only_and_in_no_sentence(elsewhere, clu
     assert "s3cret-word" not in " ".join(launcher.command(launches(elsewhere)[0]))
     assert "s3cret-word" in (cluster / "environment").read_text()
     error = launches(elsewhere)[0].error
-    assert "exit code 3" in error and "got postgresql://somebody:***@nowhere/db" in error
+    assert "(exit code 3)" in error and "got postgresql://somebody:***@nowhere/db" in error
     (log,) = (elsewhere.settings.data_root / "logs" / "launches").iterdir()
     assert log.stat().st_mode & 0o777 == 0o600
 

@@ -186,7 +186,7 @@ def test_what_a_launcher_started_requested_and_could_not_start_is_said(installat
         launches.fail(session, third.id, "A worker could not be started. ssh: Connection refused.")
         launches.fail(session, fourth.id, "A worker could not be started. ssh: Connection refused.")
     assert asked().failed.startswith("A worker could not be started. ssh: Connection refused. The next try is in 30 s.")
-    assert asked(60).failed.endswith("The next try is due.")
+    assert asked(60).failed.endswith("It is tried again when a job needs it.")
 
 
 def worker_of(launch):
