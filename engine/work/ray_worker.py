@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import Any, TextIO
 
 from engine import VERSION
 from engine.core.settings import REPOSITORY_ROOT, settings
@@ -19,8 +19,9 @@ from engine.work.ray_cluster import IN_RAY, NAMESPACE, NoRay, connect
 
 SET_BY_RAY = ("OMP_NUM_THREADS", "RAY_JOB_ID", "RAY_NODE_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID")
 """What Ray sets for its own process, and what limits the threads of ours."""
-PASSED = ("DATA_ROOT", "DATABASE_URL", "LAUNCHER", "LAUNCH_CPUS", "HEARTBEAT_S", "LOST_AFTER_S", "MEMORY_PER_JOB_MB")
-"""Settings that the worker has from the app. They travel as an argument, which no list of processes shows."""
+HAS_JOINED = "has joined"
+IN_TIME = 0.9
+"""The share of LAUNCH_TIMEOUT_S after which this command says why itself."""
 
 
 class WorkerActor:
@@ -30,8 +31,8 @@ class WorkerActor:
         """Return the version on this node."""
         return VERSION
 
-    def begin(self, environment: dict[str, str], options: list[str]) -> None:
-        """Start the worker and return."""
+    def begin(self, environment: dict[str, str], options: list[str]) -> str:
+        """Start the worker and wait until it has joined. Returns why it has not, as it says itself, "" if it has."""
         import ray
 
         own = {name: value for name, value in os.environ.items() if name not in SET_BY_RAY}
@@ -41,10 +42,22 @@ class WorkerActor:
             cwd=REPOSITORY_ROOT,
             env=own | environment | {IN_RAY: "1", "RAY_ADDRESS": address},
             stdin=subprocess.PIPE,  # closed when this process ends, however it does
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        threading.Thread(target=self._end_with, args=(process,), daemon=True).start()
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            sys.stderr.write(line)
+            said = line.strip() or said
+            if HAS_JOINED in line:
+                threading.Thread(target=self._end_with, args=(process, process.stderr), daemon=True).start()
+                return ""
+        return said or "The worker ended."
 
-    def _end_with(self, process: subprocess.Popen[bytes]) -> None:
+    def _end_with(self, process: subprocess.Popen[str], says: TextIO) -> None:
+        for line in says:
+            sys.stderr.write(line)
         process.wait()
         os._exit(0)
 
@@ -60,27 +73,35 @@ def start(launch: str, gpu: bool, memory_mb: int, options: list[str]) -> None:
     wanted: dict[str, Any] = {"num_cpus": current.launch_cpus, "num_gpus": int(gpu)}
     if memory_mb:
         wanted["memory"] = memory_mb * 1_000_000
-    actor = (
-        ray.remote(WorkerActor)
-        .options(**wanted, name=launch, namespace=NAMESPACE, lifetime="detached", max_restarts=0)
-        .remote()
-    )
-    everything = current.as_environment()
+    kept = {"name": launch, "namespace": NAMESPACE, "lifetime": "detached", "max_restarts": 0}
+    actor = ray.remote(WorkerActor).options(**wanted, **kept).remote()
     try:
-        version = ray.get(actor.ready.remote(), timeout=current.launch_timeout_s)
-        if version != VERSION:
-            raise NoRay(f"The node has Maskloom {version}, this is {VERSION}. Install the same version on both.")
-        ray.get(actor.begin.remote({name: everything[name] for name in PASSED}, options))
-    except ray.exceptions.GetTimeoutError:
-        ray.kill(actor)
-        cores = f"{current.launch_cpus} core{'s' * (current.launch_cpus > 1)}"
-        needs = [cores, *(["a GPU"] if gpu else []), *([f"{memory_mb / 1000:g} GB of memory"] if memory_mb else [])]
-        raise NoRay(f"No node of the Ray cluster had {', '.join(needs)} free.") from None
-    except ray.exceptions.RayError as error:
-        raise NoRay(f"The actor ended: {str(error).strip().partition(chr(10))[0][:200]}") from None
+        _begin(ray, actor, wanted, options)
     except NoRay:
         ray.kill(actor)
         raise
+
+
+def _begin(ray: Any, actor: Any, wanted: dict[str, Any], options: list[str]) -> None:
+    current = settings()
+    # As an argument, which no list of processes shows
+    known = type(current).model_fields
+    passed = {name: value for name, value in current.as_environment().items() if name.lower() in known}
+    timeout_s = IN_TIME * current.launch_timeout_s
+    try:
+        version = ray.get(actor.ready.remote(), timeout=timeout_s)
+        if version != VERSION:
+            raise NoRay(f"The node has Maskloom {version}, this is {VERSION}. Install the same version on both.")
+        why = ray.get(actor.begin.remote(passed, options), timeout=timeout_s)
+        if why:
+            raise NoRay(why)
+    except ray.exceptions.GetTimeoutError:
+        cores = f"{current.launch_cpus} core{'s' * (current.launch_cpus > 1)}"
+        needs = [cores, *(["a GPU"] if wanted["num_gpus"] else [])]
+        needs += [f"{wanted['memory'] / 1e9:g} GB of memory"] if "memory" in wanted else []
+        raise NoRay(f"No node of the Ray cluster has {', '.join(needs)} free.") from None
+    except ray.exceptions.RayError as error:
+        raise NoRay(f"The actor ended: {str(error).strip().partition(chr(10))[0][:200]}") from None
 
 
 def main() -> int:
