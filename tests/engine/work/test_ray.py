@@ -16,7 +16,6 @@ from engine.work.launchers.ray import RayLauncher
 from tests.engine.work.test_joining import open_app, submit_label
 from tests.support.ray_nodes import RayNodes
 
-pytestmark = [pytest.mark.slow]
 PATIENCE_S = 300
 IMAGES = 24
 
