@@ -83,10 +83,10 @@ def results(nodes, tasks):
         return list(pool.map(double, tasks, len(tasks)))
 
 
-def test_results_are_in_order_and_nodes_get_their_share():
+def test_results_are_in_order_wherever_they_come_from():
     nodes = Nodes(right)
     assert results(nodes, range(20, 50)) == [2 * number for number in range(20, 50)]
-    assert 0 < len(nodes.given) < 30
+    assert nodes.given
 
 
 def test_an_error_of_a_task_is_raised_as_it_was_there():
@@ -113,7 +113,7 @@ def test_what_no_node_gets_on_with_is_done_here_and_cancelled_there(monkeypatch)
     monkeypatch.setattr(ray_cluster, "LOOK_S", 0.05)
     nodes = Nodes(lambda *_: None)
     assert results(nodes, range(10)) == [2 * number for number in range(10)]
-    assert nodes.given and len(nodes.cancelled) == len(nodes.given)
+    assert 0 < len(nodes.given) < 10 and len(nodes.cancelled) == len(nodes.given)
 
 
 def test_work_that_is_given_up_leaves_nothing_on_the_nodes():
