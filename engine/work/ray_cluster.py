@@ -142,7 +142,7 @@ class RayPool(Pool):
         except TimeoutError:
             log.warning("No node of the cluster works on the tasks that it was given; they are done here.")
             self._nodes = 0
-            for each in [begun, *self._there]:
+            for each in {begun, *self._there.copy()}:  # other threads take out what is done
                 self._take_back(each)
         except errors.RayError as error:
             log.warning("A task on a node was lost and is done here: %s", type(error).__name__)
@@ -178,7 +178,7 @@ class RayPool(Pool):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        left = [each for each in self._there if each.reference is not None]
+        left = [each for each in self._there.copy() if each.reference is not None]
         self._cancel(left)
         with contextlib.suppress(Exception):
             self._ray.wait([each.reference for each in left], num_returns=len(left), timeout=END_S)
