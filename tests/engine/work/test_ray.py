@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 import time
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from db import jobs
+from db import jobs, runs, submissions
 from db.columns import utc_now
-from db.models import JobStatus, Label, Launch
+from db.models import JobStatus, Label, Launch, Prediction
+from engine.core.network_parameters import ModelParams
+from engine.imaging import codec
+from engine.network.networks import network
+from engine.prediction import job as predict
 from engine.store import keys as stored
 from engine.work.launchers.ray import RayLauncher
 from tests.engine.work.test_joining import open_app, submit_label
+from tests.support.installation import add_discs
+from tests.support.object_measurements import submit
 from tests.support.ray_nodes import RayNodes
+from tests.support.training_job import Context, submit_train
 
 PATIENCE_S = 300
 IMAGES = 24
@@ -106,3 +114,36 @@ def test_each_image_is_labelled_once_where_a_node_and_then_the_head_is_killed(ra
     nodes.start(head=True)
     watch(ray, lambda: ray.job(job_id).status.ended)
     assert ended(ray, third, job_id) == finished(IMAGES)
+
+
+@pytest.mark.soak
+def test_predictions_and_measured_objects_of_nodes_are_those_of_one_machine(ray, nodes):
+    nodes.start(head=False)
+    dataset = add_discs(ray, 70, "many", size_px=64)
+    run, trained = submit_train(ray, dataset)
+    with ray.database.writing() as session:
+        runs.update_run(session, run.id, best_epoch=1)
+        jobs.request_stop(session, trained.id)
+        _, alone = submissions.submit_predict(session, run.id, dataset.id)
+        jobs.request_stop(session, alone.id)
+    with ray.files.writing(stored.best_model_key(run.id)) as beside:
+        network(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
+
+    def masks(result):
+        set_id = result["prediction_set"]
+        with ray.database.reading() as session:
+            ids = sorted(session.scalars(select(Prediction.image_id).where(Prediction.prediction_set_id == set_id)))
+        levels = [codec.decode_png(ray.files.read(stored.prediction_key(set_id, each))) for each in ids]
+        return np.stack(levels).astype(int)
+
+    alone.attempt = 1
+    here = masks(predict.run(alone, Context(ray)))
+    with ray.database.writing() as session:
+        _, job = submissions.submit_predict(session, run.id, dataset.id)
+    watch(ray, lambda: ray.job(job.id).status.ended)
+    there = masks(ray.job(job.id).result)
+    assert given_to_nodes(ray, job.id) > 0
+    assert here.shape == there.shape == (70, 64, 64) and np.abs(here - there).max() <= 1
+    _, job = submit(ray, "truth", dataset.id)
+    watch(ray, lambda: ray.job(job.id).status.ended)
+    assert ray.job(job.id).result == {"images": 70, "objects": 70} and given_to_nodes(ray, job.id) > 0
