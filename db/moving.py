@@ -6,7 +6,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from db.columns import Base
-from db.models import Job, JobStatus, Worker
+from db.models import Job, JobStatus, Launch, Worker
 from db.session import Database
 
 ROWS_AT_ONCE = 1000
@@ -19,8 +19,8 @@ class CannotMove(ValueError):
 def move_rows(source: Database, target: Database) -> int:
     """Copy every row of `source` into an empty `target`, all or none; return how many there are. The source stays.
 
-    Workers are not moved: those that still run have the old database open. Both databases are migrated to this code's
-    version first.
+    Workers are not moved, nor those that were requested: they have the old database open. Both databases are migrated
+    to this code's version first.
 
     Raises:
         CannotMove: the target has rows, a job of the source is running, or they are the same database.
@@ -29,7 +29,8 @@ def move_rows(source: Database, target: Database) -> int:
         raise CannotMove("Both addresses name the same database.")
     source.migrate()
     target.migrate()
-    tables = [table for table in Base.metadata.sorted_tables if table.name != Worker.__tablename__]
+    stay = {Worker.__tablename__, Launch.__tablename__}
+    tables = [table for table in Base.metadata.sorted_tables if table.name not in stay]
     total = 0
     with source.reading() as old, target.writing() as new:
         if old.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING)):

@@ -15,6 +15,7 @@ from db.columns import utc_now
 from db.models import Dataset, Job, JobStatus, LabelSet, Metric, Run, Sweep, SweepKind, SweepState, Trial, TrialState
 from db.names import checked_name, counted_name
 from db.submissions import NotReady
+from db.workers import Needs
 
 MONITORED = "val_dice"
 """The metric of an epoch that pruning compares: of validation images, against what the run is trained on."""
@@ -163,6 +164,7 @@ def add_trial(session: Session, sweep: Sweep, values: dict[str, Any], settings: 
             version,
         )
         trial.label_set_id = label_set.id
+    jobs.require(job, Needs(**sweep.needs))
     trial.job_id = job.id
     session.add(trial)
     session.flush()

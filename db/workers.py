@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.columns import new_id, utc_now
-from db.models import Job, JobStatus, Worker, WorkerKind, WorkerState
+from db.models import Job, JobStatus, Launch, Worker, WorkerKind, WorkerState
 
 TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
 GONE_AFTER = timedelta(days=1)
@@ -32,8 +32,9 @@ class Needs:
     local: bool = False
 
     @classmethod
-    def of(cls, job: Job) -> Needs:
-        return cls(job.needs_gpu, job.needs_memory_mb, job.needs_tag, job.needs_local)
+    def of(cls, row: Job | Launch) -> Needs:
+        local = isinstance(row, Job) and row.needs_local
+        return cls(row.needs_gpu, row.needs_memory_mb, row.needs_tag, local)
 
     def __bool__(self) -> bool:
         return self != Needs()
@@ -89,11 +90,13 @@ def leave(session: Session, worker_id: str) -> None:
     """Delete the row of a worker that ends, and those that have been silent for long."""
     silent = (Worker.heartbeat_at < utc_now() - GONE_AFTER) & (Worker.kind != WorkerKind.APP)
     session.execute(delete(Worker).where((Worker.id == worker_id) | silent))
+    session.execute(delete(Launch).where(Launch.id == worker_id))
 
 
 def forget(session: Session, worker_id: str) -> None:
     """Delete the row of a silent worker. A job that it still holds is lost, and waits for a person to resume it."""
     session.execute(delete(Worker).where(Worker.id == worker_id))
+    session.execute(delete(Launch).where(Launch.id == worker_id))
 
 
 def stop(session: Session, worker_id: str) -> None:

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from db import jobs, workers
+from db import jobs
 from db.jobs import Progress
 from db.models import Job, JobStatus
 from db.workers import Needs
 from engine.core.settings import settings
 from engine.work.progress_words import progress_words, seconds_left
-from engine.work.registration import capacity_here
+from engine.work.registration import why_waiting
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def _status(job: Job, now: datetime, lost_after_s: float) -> str:
     return job.status.value
 
 
-def waiting_words(session: Session, needs: Needs, now: datetime) -> str:
+def waiting_words(session: Session, needs: Needs) -> str:
     """Return what a queued job waits for: a free worker, or a machine that has what it needs."""
     current = settings()
     why = ""
     if needs or not current.max_workers:
-        why = workers.why_waiting(session, needs, capacity_here(current), now, current.lost_after_s)
+        why = why_waiting(session, current, needs)
     return why or "Waiting for a free worker."

@@ -69,6 +69,7 @@ async def _watch() -> None:
     while True:
         try:
             await anyio.to_thread.run_sync(look_after_queue, time.monotonic() - started < give_up_s)
+            await anyio.to_thread.run_sync(look_after_launcher)
             await anyio.to_thread.run_sync(resources.remember_installation)
         except Exception:
             log.exception("The queue could not be looked after; the next try is in %.0f s.", INTERVAL_S)
@@ -104,6 +105,11 @@ def look_after_queue(with_lost: bool) -> bool:
     if queued:
         resources.launcher().submit(queued[0])
     return bool(queued)
+
+
+def look_after_launcher() -> None:
+    """Start workers on other machines for jobs that none can take, where LAUNCHER starts any."""
+    resources.launcher().look_after(resources.database())
 
 
 def remove_old_uploads(kept_s: float = UPLOADS_KEPT_S) -> int:

@@ -90,7 +90,7 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
 def waiting(job: JobView) -> None:
     """Draw what a queued job waits for."""
     with resources.database().reading() as session:
-        st.caption(wording.escaped(waiting_words(session, job.needs, utc_now())))
+        st.caption(wording.escaped(waiting_words(session, job.needs)))
 
 
 def stop_job(job_id: str) -> None:

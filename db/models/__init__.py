@@ -5,7 +5,7 @@ from db.models.masks import Label, LabelSet, SavedRecipe
 from db.models.people import AuditEntry, EndedLogin, Person
 from db.models.runs import Measurement, Metric, Prediction, PredictionSet, Round, Run, RunImage
 from db.models.sweeps import Sweep, SweepKind, SweepState, Trial, TrialState
-from db.models.work import Job, JobKind, JobStatus, Worker, WorkerKind, WorkerState
+from db.models.work import Job, JobKind, JobStatus, Launch, Worker, WorkerKind, WorkerState
 
 __all__ = [
     "AuditEntry",
@@ -19,6 +19,7 @@ __all__ = [
     "JobStatus",
     "Label",
     "LabelSet",
+    "Launch",
     "LeftOutRegion",
     "Measurement",
     "Metric",

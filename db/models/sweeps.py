@@ -39,7 +39,8 @@ class Sweep(Base):
 
     `base` is {"preset", "config"} of runs, which learn from `label_set_id` or from truth where that is empty, or
     {"method", "params", "seed"} of mask sets. At most `parallel` trials wait or run at once. A trial is better with a
-    higher `objective`: "truth", "audit" or "label_free". `error` says why a sweep stopped by itself.
+    higher `objective`: "truth", "audit" or "label_free". `error` says why a sweep stopped by itself. `needs` are the
+    fields of `db.workers.Needs` that its trials need of a machine.
     """
 
     __tablename__ = "sweeps"
@@ -60,6 +61,7 @@ class Sweep(Base):
     code_version: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     error: Mapped[str] = mapped_column(Text, default="")
+    needs: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Trial(Base):

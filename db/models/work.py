@@ -76,6 +76,27 @@ class Worker(Base):
     heartbeat_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class Launch(Base):
+    """A worker that a launcher requested elsewhere for a job with these needs; it joins with the id of this row.
+
+    Pending until it joins, or until it is given up, with a sentence in `error`. No more than `at_most` of them work at
+    once. `attempt` counts those that failed since one joined. Deleted when its worker ends.
+    """
+
+    __tablename__ = "launches"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    launcher: Mapped[str] = mapped_column(String(32))
+    needs_gpu: Mapped[bool] = mapped_column(default=False)
+    needs_memory_mb: Mapped[int] = mapped_column(default=0)
+    needs_tag: Mapped[str] = mapped_column(String(64), default="")
+    at_most: Mapped[int]
+    attempt: Mapped[int] = mapped_column(default=1)
+    requested_at: Mapped[datetime] = mapped_column(default=utc_now)
+    joined_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
 class Job(Base):
     """One unit of background work. After submission only its worker writes it, except `stop_requested`.
 

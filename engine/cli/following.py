@@ -16,7 +16,7 @@ from engine.core.settings import Settings
 from engine.work.launchers import launcher
 from engine.work.launchers.base import Launcher
 from engine.work.progress_words import progress_words
-from engine.work.registration import capacity_here, taken_here
+from engine.work.registration import capacity_here, taken_here, why_waiting
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
@@ -31,11 +31,12 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
     console = Console(file=sys.stderr)
     with database.reading() as session:
         needs = workers.Needs.of(session.get_one(Job, job_id))
-        why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
+        why = why_waiting(session, current, needs)
     if why:
         console.print(why)
     if taken_here(current, needs):
         starter.submit(job_id)
+    starter.look_after(database)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -72,3 +73,4 @@ def _look_after_workers(database: Database, current: Settings, starter: Launcher
         waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers, offered)
     if waiting:
         starter.submit(job_id)
+    starter.look_after(database)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from typing import Annotated
 
 import typer
 
+from db import launches
+from db.columns import utc_now
 from db.models import WorkerKind
 from db.session import Database
 from db.workers import TAG
@@ -27,6 +32,13 @@ def worker(
         list[str] | None,
         typer.Option(metavar="NAME", help="A name that jobs can ask for; may be repeated."),
     ] = None,
+    end_when_idle: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="End after so long without a job.")
+    ] = None,
+    launch: Annotated[
+        str | None, typer.Option(hidden=True, help="The request of a launcher that this answers.")
+    ] = None,
+    end_with_stdin: Annotated[bool, typer.Option("--end-with-stdin", hidden=True)] = False,
 ):
     """Run jobs on this machine until it is stopped. Its jobs are then handed back to others."""
     if not join:
@@ -43,6 +55,20 @@ def worker(
     logs.configure("worker", current)
     row = new_worker(WorkerKind.JOINED, slots, set(tag or []))
     offers = ", ".join([f"{slots} job{'s' * (slots > 1)} at a time", *row.gpus, *(f"tag {each}" for each in row.tags)])
+    if launch is not None:
+        row.id = launch
+        with database.writing() as session:
+            unwanted = launches.join(session, row, utc_now(), current.lost_after_s)
+        if unwanted:
+            raise CommandFailed(f"This worker is not needed. {unwanted}")
+    if end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     typer.echo(f"{row.host} has joined: {offers}. Ctrl-C ends it.", err=True)
-    JoinedWorker(database, current, row, kinds_of(row)).run()
+    JoinedWorker(database, current, row, kinds_of(row), end_when_idle).run()
     typer.echo("Ended. Its jobs were handed back.", err=True)
+
+
+def _end_with_stdin() -> None:
+    """Stop as by SIGTERM when the process that started this one has ended."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import jobs, sweeps, workers
+from db import jobs, sweeps
 from db.columns import utc_now
 from db.models import Dataset, LabelSet, Run, Sweep, SweepKind, SweepState, Trial, TrialState
 from db.names import by_id_or_name, counted_name, default_name, run_parts
@@ -29,6 +30,7 @@ from engine.cli.commands import (
     print_result,
     require_one_source,
 )
+from engine.cli.needs_option import Where, needs_from
 from engine.core.parameters import from_assignments, parse
 from engine.core.run_config import PRESETS, RunConfig
 from engine.labelling.base import find_method
@@ -36,7 +38,7 @@ from engine.sweeps import space as spaces
 from engine.sweeps import study
 from engine.sweeps.objective import CAUTION, SCORES, default_objective
 from engine.work.launchers import launcher
-from engine.work.registration import capacity_here
+from engine.work.registration import capacity_here, why_waiting
 from engine.work.sweeps import longer, tried
 
 POLL_S, LOOK_AFTER_WORKERS_S = 0.3, 2.0
@@ -73,6 +75,7 @@ def sweep(
     ] = False,
     parallel: Annotated[int, typer.Option(min=1, max=100, help="Trials that wait or run at once.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler.")] = 0,
+    needs: Where = None,
     name: Name = None,
     detach: Detach = False,
     as_json: AsJson = False,
@@ -85,6 +88,7 @@ def sweep(
         require_one_source(labels, truth)
     elif labels is not None or truth or preset or prune:
         raise CommandFailed("--method makes mask sets; --labels, --truth, --preset and --prune are for runs.")
+    needed = needs_from(needs)
     installation = Installation()
     kind = SweepKind.RUNS if method is None else SweepKind.MASKS
     varied, fixed = _separated(param)
@@ -121,6 +125,7 @@ def sweep(
                 parallel=parallel,
                 seed=seed,
                 code_version=VERSION,
+                needs=asdict(needed),
             ),
         )
     _go_on(installation, new.id, detach, as_json)
@@ -228,7 +233,7 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
     current = installation.settings
     starter = launcher(current)
     with installation.database.reading() as session:
-        why = workers.why_waiting(session, Needs(), capacity_here(current), utc_now(), current.lost_after_s)
+        why = why_waiting(session, current, Needs(**session.get_one(Sweep, sweep_id).needs))
     if why:
         print(why, file=sys.stderr)
     starter.submit("")
@@ -250,6 +255,7 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
                 looked_at = time.monotonic()
                 if _wants_worker(installation):
                     starter.submit("")
+                starter.look_after(installation.database)
             time.sleep(POLL_S)
         except KeyboardInterrupt:
             with installation.database.writing() as session:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.core.parameters import ParameterError, explain
@@ -38,7 +38,28 @@ class Settings(BaseSettings):
         default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
-    launcher: str = Field("local", description="How workers are started.")
+    launcher: str = Field("local", description="How workers are started: local, command or ray.")
+    launch_command: str = Field(
+        "",
+        description="With LAUNCHER=command: starts a worker elsewhere, such as ssh gpu {worker}; see add machines.",
+    )
+    launch_limit: int = Field(
+        4, ge=1, le=1000, description="Workers that a launcher starts elsewhere, at most so many at once."
+    )
+    launch_timeout_s: float = Field(
+        900.0,
+        ge=1,
+        le=86_400,
+        description="Seconds for which a requested worker may queue; then it is given up and another is requested.",
+    )
+    launch_idle_s: float = Field(
+        300.0, ge=1, description="Seconds without a job after which a worker that a launcher started ends."
+    )
+    launch_tags: str = Field(
+        "", description="Tags that workers have which a launcher starts, separated by commas; jobs can ask for them."
+    )
+    launch_cpus: int = Field(1, ge=1, le=1024, description="With LAUNCHER=ray: cores that each worker reserves.")
+    ray_address: str = Field("", description="With LAUNCHER=ray: HOST:PORT of the cluster; empty: one on this machine.")
     max_workers: int = Field(
         2,
         ge=0,
@@ -87,6 +108,12 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be {' or '.join(map(repr, known))}")
         return value
 
+    @model_validator(mode="after")
+    def _command_names_worker(self) -> Settings:
+        if self.launcher == "command" and not ("{worker}" in self.launch_command or "{options}" in self.launch_command):
+            raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as 'ssh gpu {worker}'")
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _absolute_sqlite(cls, value: str) -> str:
@@ -110,6 +137,11 @@ class Settings(BaseSettings):
     def admins(self) -> frozenset[str]:
         """The addresses of ADMIN_EMAILS, in lower case."""
         return _listed(self.admin_emails)
+
+    @property
+    def tags_elsewhere(self) -> tuple[str, ...]:
+        """The tags of LAUNCH_TAGS."""
+        return tuple(part.strip() for part in self.launch_tags.split(",") if part.strip())
 
     def as_environment(self) -> dict[str, str]:
         """The environment in which a worker process sees these same settings, but no secret: it needs none."""

@@ -6,23 +6,20 @@ Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copi
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from db import corrections, datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
+from engine.core import fan_out
+from engine.core.fan_out import Pool, ProcessKilled
 from engine.core.parameters import parse
-from engine.core.processes import prepare_process
 from engine.core.system_errors import NO_SPACE
 from engine.imaging import codec, metrics
 from engine.imaging.left_out import NOTHING, LeftOut
@@ -51,9 +48,6 @@ VERDICT_MASKS = 24
 """On so many masks, evenly spread, the verdict on a mask set rests."""
 LOOKING = "analysing_images"
 DRAWING = "computing_masks"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class ImageFailed(Exception):
@@ -141,7 +135,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         )
         for image in images
     ]
-    with _Processes() as processes, _as_failure():
+    with _as_failure(), fan_out.pool() as processes:
         contents = {image.id: image.content_hash for image in images}
         looked_at = _learn(context, processes, label_set, tasks, contents, len(done))
         # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
@@ -162,7 +156,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
 def _learn(
     context: JobContext,
-    processes: _Processes,
+    processes: Pool,
     label_set: LabelSet,
     tasks: Sequence[Task],
     contents: dict[str, str],
@@ -185,7 +179,7 @@ def _learn(
     if learns and state is None:
         total = len(sample) + len(tasks)
         context.progress(0, total, phase=LOOKING)
-        for look in processes.map(look_at_image, sample):
+        for look in processes.map(look_at_image, sample, len(sample)):
             looks.append(look)
             context.progress(len(looks), total, phase=LOOKING)
             if context.should_stop():
@@ -228,14 +222,16 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
     return [replace(task, drawn=drawn.get(hashes[task.image_id])) for task in tasks]
 
 
-def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], done: int, looked_at: int) -> None:
+def _draw(context: JobContext, processes: Pool, tasks: Sequence[Task], done: int, looked_at: int) -> None:
     """Draw and store the mask of each task."""
     total = looked_at + done + len(tasks)
     context.progress(looked_at + done, total, phase=DRAWING)
     copies = [task for task in tasks if task.drawn is not None]
     others = [task for task in tasks if task.drawn is None]
     rows: list[dict[str, Any]] = []
-    for count, row in enumerate(chain(map(copy_mask, copies), processes.map(label_image, others)), start=1):
+    for count, row in enumerate(
+        chain(map(copy_mask, copies), processes.map(label_image, others, len(others))), start=1
+    ):
         rows.append(row)
         context.progress(looked_at + done + count, total, phase=DRAWING)
         stop = context.should_stop()
@@ -271,40 +267,11 @@ def _as_failure() -> Iterator[None]:
         yield
     except ImageFailed as error:
         raise JobFailed(str(error)) from error
-
-
-class _Processes:
-    """One process for each core, started when there is work for more than one; ended with the `with` block."""
-
-    def __init__(self) -> None:
-        self._executor: ProcessPoolExecutor | None = None
-
-    def map(self, work: Callable[[T], R], tasks: Sequence[T]) -> Iterable[R]:
-        """Yield what `work`, a function of a module, makes of each task, in their order."""
-        cores = os.cpu_count() or 1
-        if min(len(tasks), cores) <= 1:
-            return map(work, tasks)
-        if self._executor is None:
-            # Spawned, not forked: forking a process that has threads (the heartbeat) can deadlock.
-            spawned = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process)
-        return self._results(self._executor.map(work, tasks))
-
-    def _results(self, results: Iterator[R]) -> Iterator[R]:
-        try:
-            yield from results
-        except BrokenProcessPool:
-            raise JobFailed(
-                "A process that draws was killed, most likely because memory ran out. Lower 'longest_side_px' or end "
-                "other programs, then go on: what is drawn is kept."
-            ) from None
-
-    def __enter__(self) -> _Processes:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+    except ProcessKilled:
+        raise JobFailed(
+            "A process that draws was killed, most likely because memory ran out. Lower 'longest_side_px' or end "
+            "other programs, then go on: what is drawn is kept."
+        ) from None
 
 
 def look_at_image(task: Task) -> Any:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import errno
 import math
-import multiprocessing
 import os
 import re
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from engine.core import fan_out
+from engine.core.fan_out import ProcessKilled
 from engine.core.filenames import safe_stems
-from engine.core.processes import prepare_process
 from engine.imaging import codec
 from engine.imaging.pixels import UM, pixel_size
 from engine.measuring.csv_file import write_csv
@@ -30,6 +26,8 @@ from engine.measuring.measurements import Scale, measure
 from engine.measuring.objects import ObjectParams, Objects, find_objects, given_objects
 
 MOST_IN_LABEL_MAP = 65_535
+AHEAD = 2
+"""Masks for each process that are read before the oldest is measured: each holds its pixels."""
 SUFFIXES = (".csv", ".parquet")
 
 
@@ -193,19 +191,10 @@ _Measured = tuple[pd.DataFrame, dict[str, Any], bytes]
 
 
 def _on_all_cores(tasks: Iterator[_Task], count: int) -> Iterator[_Measured]:
-    cores = min(os.cpu_count() or 1, count)
-    if cores <= 1:
-        yield from map(_measure, tasks)
-        return
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process) as pool:
-        # Few at a time, as each holds its pixels
+    with fan_out.pool() as pool:
         try:
-            waiting = deque(pool.submit(_measure, task) for task in islice(tasks, 2 * cores))
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
-        except BrokenProcessPool:
+            yield from pool.map(_measure, tasks, count, AHEAD)
+        except ProcessKilled:
             raise CannotMeasure(
                 "A process that measures was killed, most likely because memory ran out. End other programs, then try "
                 "again."

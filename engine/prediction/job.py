@@ -9,12 +9,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from db import corrections, datasets, recipes, rounds, runs
 from db.models import Dataset, Image, Job, JobKind, PredictionSet, Run
+from engine.core import fan_out, machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams, PredictionParams
@@ -35,6 +37,9 @@ BATCH_S = 1.0
 """Rows written in one transaction; fewer where a network is slow, so that its first masks can be looked at."""
 
 REFINE_SEED = 0
+
+SPREAD_FROM, PART, PARTS_AHEAD = 64, 4, 2
+"""Fewer images are not worth loading TensorFlow and the network on other nodes; those of a part travel together."""
 
 DROPPED = "dropped"
 """The side of an image that a person does not want learned from: neither trained on nor validated with."""
@@ -127,7 +132,8 @@ def predict_dataset(
     pace, stored_at = Pace(), began
     mirror = how.flips or dataset_id == run.dataset_id if compare_mirror is None else compare_mirror
     data = parse(RunConfig, run.config).data
-    with closing(_drawn(network, files, dataset_id, missing, data, how, mirror)) as predictions:
+    part = _Part(files, run.id, dataset_id, tuple(_Named(image.id, image.name) for image in missing), data, how, mirror)
+    with closing(_drawn_anywhere(network, part)) as predictions:
         for image, drawn in zip(missing, predictions, strict=True):
             levels, unsure = (
                 left_out.cleared(metrics.probability_to_u8(each)) for each in (drawn.probability, drawn.uncertainty)
@@ -164,15 +170,43 @@ class _Drawn(NamedTuple):
     classes: np.ndarray | None
 
 
-def _drawn(
-    network: KeptNetwork,
-    files: Store,
-    dataset_id: str,
-    images: list[Image],
-    data: DataParams,
-    how: PredictionParams,
-    compare_mirror: bool,
-) -> Generator[_Drawn, None, None]:
+class _Named(NamedTuple):
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images to predict with the best network of a run, as plain values that travel to another process."""
+
+    files: Store
+    run_id: str
+    dataset_id: str
+    images: tuple[_Named, ...]
+    data: DataParams
+    how: PredictionParams
+    compare_mirror: bool
+
+
+def _drawn_anywhere(network: KeptNetwork, whole: _Part) -> Generator[_Drawn, None, None]:
+    """Yield the prediction for each image, in order, computed here or, where this machine has no GPU, on all nodes."""
+    with fan_out.pool() as pool:
+        if pool.spreads and len(whole.images) >= SPREAD_FROM and not machine.gpus():
+            starts = range(0, len(whole.images), PART)
+            parts = (replace(whole, images=whole.images[start : start + PART]) for start in starts)
+            for drawn in pool.map(predict_part, parts, len(starts), PARTS_AHEAD):
+                yield from drawn
+            return
+    with closing(_drawn(network, whole)) as predictions:
+        yield from predictions
+
+
+def predict_part(part: _Part) -> list[_Drawn]:
+    """Return the predictions for a few images, in order, with a network that this process keeps."""
+    return list(_drawn(network_of(part.run_id, part.files), part))
+
+
+def _drawn(network: KeptNetwork, part: _Part) -> Generator[_Drawn, None, None]:
     """Yield the prediction for each image, in order, refined as requested.
 
     The uncertainty is that of the network: refining moves an outline but does not make it more certain.
@@ -181,17 +215,17 @@ def _drawn(
 
     predictions = predict_many(
         network.model,
-        (_read(files, stored.image_key(dataset_id, image.id), image.name) for image in images),
-        data,
-        flips=how.flips,
-        compare_mirror=compare_mirror,
+        (_read(part.files, stored.image_key(part.dataset_id, image.id), image.name) for image in part.images),
+        part.data,
+        flips=part.how.flips,
+        compare_mirror=part.compare_mirror,
         network=network.network,
     )
     with closing(predictions):
         for prediction in predictions:
             # Seeded for each image, so that its mask does not depend on how many were predicted before it
             rng = np.random.default_rng(REFINE_SEED)
-            probability = refined(prediction.image, prediction.probability, how.refine, rng)
+            probability = refined(prediction.image, prediction.probability, part.how.refine, rng)
             yield _Drawn(probability, prediction.uncertainty, prediction.flip_agreement, prediction.classes)
 
 

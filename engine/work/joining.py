@@ -85,13 +85,24 @@ def refuse_other_version(session: Session) -> None:
 
 
 class JoinedWorker:
-    """Runs until SIGTERM or SIGINT; then its jobs are handed back at the next moment at which nothing is lost."""
+    """Runs until SIGTERM or SIGINT; then its jobs are handed back at the next moment at which nothing is lost.
 
-    def __init__(self, database: Database, current: Settings, worker: Worker, kinds: Collection[str]) -> None:
+    With `idle_s`, it ends after so many seconds without a job as well.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        current: Settings,
+        worker: Worker,
+        kinds: Collection[str],
+        idle_s: float | None = None,
+    ) -> None:
         self._database, self._current, self._worker, self._kinds = database, current, worker, kinds
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stop = threading.Event()
         self._beat_at = self._start_at = 0.0
+        self._idle_s, self._busy_at = idle_s, time.monotonic()
         self._responds = True
 
     def run(self) -> None:
@@ -143,6 +154,11 @@ class JoinedWorker:
             if not waiting and not self._processes and optuna_is_installed() and sweeps.waiting(session):
                 waiting = 1  # the process that it starts begins the next trial
             held = jobs.running(session, moment, lost_after_s, self._worker)
+        if waiting or held or self._processes:
+            self._busy_at = now
+        elif self._idle_s is not None and now - self._busy_at >= self._idle_s:
+            self._stop.set()
+            return
         # The job of a process that was killed takes a slot until it is lost.
         beginning = max(len(self._processes) - held, 0)
         free = self._worker.slots - max(len(self._processes), held)

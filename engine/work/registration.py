@@ -6,6 +6,9 @@ import os
 import socket
 from collections.abc import Collection
 
+from sqlalchemy.orm import Session
+
+from db import launches, workers
 from db.columns import new_id, utc_now
 from db.models import Worker, WorkerKind
 from db.workers import Capacity, Needs
@@ -40,3 +43,10 @@ def taken_here(current: Settings, needs: Needs) -> bool:
     """Whether a worker of this machine can take a job with these needs, so that one should be started."""
     here = capacity_here(current)
     return here is not None and here.takes(needs)
+
+
+def why_waiting(session: Session, current: Settings, needs: Needs) -> str:
+    """Return why no worker can take a queued job with these needs now; "" if one can."""
+    why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
+    elsewhere = current.launcher != "local" and not needs.local and needs.tag in ("", *current.tags_elsewhere)
+    return launches.waiting_words(session) if why and elsewhere else why

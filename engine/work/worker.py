@@ -26,7 +26,7 @@ from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Run, Worker, WorkerKind
 from db.session import Database
 from engine.care.belonging import open_together
-from engine.core import logs
+from engine.core import fan_out, logs
 from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
 from engine.store import keys as stored
@@ -34,6 +34,7 @@ from engine.store.base import Store
 from engine.store.local import LocalStore
 from engine.sweeps.study import is_installed as optuna_is_installed
 from engine.training.memory_advice import memory_advice
+from engine.work import ray_cluster
 from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.failures import explain, lost_database
 from engine.work.joining import refuse_strangers
@@ -385,6 +386,8 @@ def _work_for(database: Database, current: Settings, worker_id: str) -> None:
     with database.reading() as session:
         worker = session.get(Worker, worker_id)
     if worker is not None:
+        if os.environ.get(ray_cluster.IN_RAY):
+            fan_out.use(ray_cluster.opening(current))
         work(database, current, worker)
 
 

@@ -30,9 +30,9 @@ def test_the_page_lists_exactly_what_is_required():
 
 PRODUCTION = ("dashboard", "engine", "db")
 OURS = {*PRODUCTION, "tests", "benchmarks"}
-OPTIONAL = {"torch", "pi_heif", "optuna"}
-"""benchmarks/torch_unet.py runs only where PyTorch is installed; pi-heif and Optuna come with the extras
-maskloom[heic] and maskloom[sweeps]."""
+OPTIONAL = {"torch", "pi_heif", "optuna", "ray"}
+"""benchmarks/torch_unet.py runs only where PyTorch is installed; pi-heif, Optuna and Ray come with the extras
+maskloom[heic], maskloom[sweeps] and maskloom[ray]."""
 NAMESPACES = {"google.protobuf": "protobuf"}
 """Packages of several distributions below one name."""
 

@@ -74,7 +74,11 @@ def offenders(chosen: Iterable[str], *targets: str) -> list[str]:
 
 
 def opens_the_database(file: str) -> bool:
-    return file.startswith("engine/cli/") or file in WORKERS or file.endswith(("/job.py", "_job.py"))
+    return (
+        file.startswith(("engine/cli/", "engine/work/launchers/"))
+        or file in WORKERS
+        or file.endswith(("/job.py", "_job.py"))
+    )
 
 
 def layer(package: str) -> int:

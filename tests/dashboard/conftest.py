@@ -27,6 +27,9 @@ def submitted(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> It
         def submit(self, job_id: str) -> None:
             started.append(job_id)
 
+        def look_after(self, database) -> None:
+            pass
+
     monkeypatch.setenv("DATA_ROOT", str(installation.settings.data_root))
     monkeypatch.setenv("DATABASE_URL", installation.settings.resolved_database_url)
     monkeypatch.setenv("WARM_WORKER_S", "0")

@@ -37,6 +37,9 @@ class WorkHere:
         finally:
             database.close()
 
+    def look_after(self, database: Database) -> None:
+        pass
+
 
 def call(settings: Settings, *arguments: object) -> Ended:
     """Run `python -m engine …` on the installation of `settings`."""

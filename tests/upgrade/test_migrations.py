@@ -15,12 +15,13 @@ from sqlalchemy import select
 
 from dashboard.pages import pages
 from dashboard.server import resources
-from db import datasets, workers
+from db import datasets, sweeps, workers
 from db.columns import Base
-from db.models import Dataset
+from db.models import Dataset, Launch, Sweep, SweepKind
 from db.session import Database
 from engine.core import settings as settings_module
 from engine.core.settings import Settings
+from engine.labelling.base import find_method
 from tests.support.calling import call
 from tests.support.corrected import correct
 from tests.support.leaving_out import leave_out
@@ -52,6 +53,12 @@ def full_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     submit(installation, "truth", dataset.id)
     with installation.database.writing() as session:
         workers.register_app(session, "desk", 1, "1")
+        params = find_method("threshold").params().model_dump(mode="json")
+        base = {"method": "threshold", "params": params, "seed": 0}
+        shape = {"kind": SweepKind.MASKS, "space": [], "sampler": "random", "objective": "label_free", "prune": False}
+        sweep = Sweep(dataset_id=dataset.id, name="sweep", base=base, trials=1, code_version="1", **shape)
+        sweeps.add_trial(session, sweeps.create(session, sweep), {}, params, "1")
+        session.add(Launch(launcher="command", at_most=1))
     installation.database.close()
     return installation.settings.data_root
 

@@ -142,7 +142,7 @@ def active_work(session: Session, now: datetime, lost_after_s: float) -> tuple[W
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)
-            waits = waiting_words(session, view.needs, now) if view.status == "queued" and view.needs else ""
+            waits = waiting_words(session, view.needs) if view.status == "queued" and view.needs else ""
             active.append(Work(_WORK[job.kind], name, page, query, view, waits))
     return tuple(active)
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
 from dashboard.views.home.facts import in_words
-from db import jobs, workers
-from db.models import Worker, WorkerState
+from db import jobs, launches, workers
+from db.models import Launch, Worker, WorkerState
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,32 @@ def joined_machines(session: Session, now: datetime, lost_after_s: float) -> tup
     return tuple(_machine(session, row, now, lost_after_s) for row in workers.joined(session, now))
 
 
+@dataclass(frozen=True)
+class Requested:
+    """Workers that a launcher requested: how many have not joined yet since when, and why the last one failed."""
+
+    words: str
+    failed: str
+
+
+def requested(session: Session, now: datetime) -> Requested:
+    """Return what Home says of workers that a launcher requested; parts are empty where there is nothing to say."""
+    waiting, last = launches.pending(session), launches.last_failure(session)
+    words = failed = ""
+    if waiting:
+        number = "A worker was requested" if len(waiting) == 1 else f"{len(waiting)} workers were requested"
+        words = f"{number} {wording.ago(waiting[0].requested_at, now)}. Not joined yet."
+    if last is not None:
+        left_s = (launches.next_try_at(last) - now).total_seconds()
+        again = (
+            f"The next try is in {wording.duration(left_s)}."
+            if left_s > 0
+            else "It is tried again when a job needs it."
+        )
+        failed = last.error if waiting else f"{last.error} {again}"
+    return Requested(words, failed)
+
+
 def _machine(session: Session, row: Worker, now: datetime, lost_after_s: float) -> JoinedMachine:
     live = [job for job in workers.held(session, row.id) if not jobs.is_lost(job, now, lost_after_s)]
     held, free = [in_words(session, job) for job in live], row.slots - len(live)
@@ -40,7 +66,8 @@ def _machine(session: Session, row: Worker, now: datetime, lost_after_s: float) 
         stopping = "stopping" if row.state == WorkerState.STOPPING else ""
         does, silent = " · ".join(filter(None, [*held, stopping or idle])), ""
     memory = f"{wording.size(row.memory_mb * 1e6)} of memory"
-    has = [wording.count(row.cores, "core"), memory, *_gpus(row.gpus), *(f"tag {tag}" for tag in row.tags)]
+    started = ["started by the launcher"] if session.get(Launch, row.id) else []
+    has = [wording.count(row.cores, "core"), memory, *_gpus(row.gpus), *(f"tag {tag}" for tag in row.tags), *started]
     return JoinedMachine(row.id, row.host, ", ".join(has), does, silent)
 
 

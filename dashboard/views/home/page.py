@@ -12,7 +12,7 @@ from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.new_dataset import import_sample, new_dataset
 from dashboard.views.home.facts import HomeView, RecentRun, Step, home_view
-from dashboard.views.home.joined_facts import JoinedMachine, joined_machines
+from dashboard.views.home.joined_facts import JoinedMachine, Requested, joined_machines, requested
 from dashboard.views.home.machine_facts import Machine, machine
 from db import workers
 from db.columns import utc_now
@@ -100,14 +100,19 @@ def at_work(first: HomeView) -> None:
 
 
 def joined_panel() -> None:
-    """Draw the machines that joined, with what each does now; nothing where none has."""
+    """Draw the machines that joined, with what each does now, and what is requested; nothing where there is none."""
 
     @st.fragment(run_every=MACHINE_POLL_S)
     def live() -> None:
         for each in read_joined():
             draw_joined(each)
+        asked = read_requested()
+        if asked.words:
+            st.caption(f":material/hourglass_empty: {asked.words}")
+        if asked.failed:
+            st.warning(escaped(asked.failed), icon=":material/cloud_off:")
 
-    if read_joined():
+    if read_joined() or read_requested() != Requested("", ""):
         st.markdown("## Machines that joined")
         live()
 
@@ -116,6 +121,11 @@ def read_joined() -> tuple[JoinedMachine, ...]:
     now, lost_after_s = utc_now(), resources.settings().lost_after_s
     with resources.database().reading() as session:
         return joined_machines(session, now, lost_after_s)
+
+
+def read_requested() -> Requested:
+    with resources.database().reading() as session:
+        return requested(session, utc_now())
 
 
 def draw_joined(joined: JoinedMachine) -> None:

@@ -219,7 +219,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         attempt=job.attempt if job else 0,
         final=bool(view and view.final),
         sentence=(
-            f"{waiting_words(session, view.needs, now)} It starts automatically, even if this page is closed."
+            f"{waiting_words(session, view.needs)} It starts automatically, even if this page is closed."
             if view and state == "queued"
             else _sentence(run, job, state, now, epochs_done or 0)
         ),

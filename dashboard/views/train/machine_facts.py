@@ -19,17 +19,17 @@ HOSTS_NAMED = 3
 def places(session: Session, current: Settings, now: datetime) -> dict[Needs, str]:
     """Return {what to need of a machine: the hosts that have it}, the free choice first, alone while no other joined.
 
-    The hosts are "" where they need no naming.
+    The hosts are "" where they need no naming. A launcher may start a worker that has a GPU.
     """
     here = capacity_here(current)
     there = [row for row in workers.joined(session, now) if not workers.is_silent(row, now, current.lost_after_s)]
-    found = {Needs(): ""}
-    if not there:
+    found, launches = {Needs(): ""}, current.launcher != "local"
+    if not there and not launches:
         return found
     with_gpu = [row for row in there if row.gpus]
-    if with_gpu or (here is not None and here.gpus):
+    if with_gpu or launches or (here is not None and here.gpus):
         found[Needs(gpu=True)] = _named(with_gpu, bool(here and here.gpus))
-    for tag in sorted({tag for row in there for tag in row.tags}):
+    for tag in sorted({tag for row in there for tag in row.tags} | set(current.tags_elsewhere if launches else ())):
         found[Needs(tag=tag)] = _named([row for row in there if tag in row.tags])
     if here is not None:
         found[Needs(local=True)] = ""

@@ -1,9 +1,10 @@
-"""How a worker is started. The database is the queue; a launcher only ensures that a worker looks at it."""
+"""How workers are started. The database is the queue; a launcher only ensures that workers look at it."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from db.session import Database
 from engine.core.settings import Settings
 
 
@@ -13,7 +14,13 @@ class Launcher(Protocol):
     def __init__(self, settings: Settings) -> None: ...
 
     def submit(self, job_id: str) -> None:
-        """Ensure that a worker will claim from the queue, in which `job_id` now waits. Returns at once.
+        """Ensure that a worker of this machine will claim from the queue, in which `job_id` waits. Returns at once.
 
         Calling it too often is harmless: a worker that has nothing to claim ends.
+        """
+
+    def look_after(self, database: Database) -> None:
+        """Start workers elsewhere for jobs that no worker can take, and store which could not be started.
+
+        Called every few seconds by the app and by commands that follow a job. Returns at once.
         """

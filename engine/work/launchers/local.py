@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import Any
 
+from db.session import Database
 from engine.core.settings import REPOSITORY_ROOT, Settings
 from engine.store import keys as stored
 
@@ -45,6 +46,9 @@ class LocalLauncher:
             process = start_worker(self._settings)
             # The exit status has to be collected, or the ended worker stays as a zombie.
             threading.Thread(target=process.wait, daemon=True).start()
+
+    def look_after(self, database: Database) -> None:
+        """There is nowhere else."""
 
 
 LAUNCHER = LocalLauncher

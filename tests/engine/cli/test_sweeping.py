@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import select
 
 from db import sweeps
-from db.models import Sweep
+from db.models import Job, JobKind, JobStatus, Sweep
 from engine.cli import sweeping
 from tests.support.calling import WorkHere, call
 from tests.support.installation import add_discs
@@ -42,8 +43,22 @@ def test_where_no_machine_runs_jobs_it_says_so_while_it_waits(installation, data
     assert ended.returncode == 0 and "No machine runs jobs now." in ended.stderr
 
 
+def test_trials_need_of_a_machine_what_the_sweep_was_given(installation, dataset, command):
+    varied = ("--method", "threshold", "-p", "offset=-40,40", "--sampler", "grid")
+    refused = command("sweep", "discs", *varied, "--needs", "wings")
+    assert refused.returncode == 1 and "must be gpu, memory=8GB or tag=NAME" in refused.stderr
+    begun = command("sweep", "discs", *varied, "--needs", "tag=lab", "--needs", "memory=8GB", "--detach")
+    assert begun.returncode == 0, begun.stderr
+    with installation.database.reading() as session:
+        (job,) = session.scalars(select(Job).where(Job.kind == JobKind.LABEL))
+    assert (job.needs_tag, job.needs_memory_mb, job.status) == ("lab", 8000, JobStatus.QUEUED)
+
+
 class Idle:
     def submit(self, job_id):
+        pass
+
+    def look_after(self, database):
         pass
 
 

@@ -15,12 +15,12 @@ import pytest
 from db import datasets, image_care, jobs, masks, measuring, recipes, runs
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Measurement
+from engine.core import fan_out
 from engine.exports import job as export
 from engine.exports.base import ObjectFormat
 from engine.exports.measured import MeasuredObjects
 from engine.imaging import codec
 from engine.measuring import objects_job
-from engine.measuring import table as measuring_table
 from engine.measuring.stored_masks import are_ids, stored_masks
 from engine.store import keys as stored
 from engine.store.local import LocalStore
@@ -165,7 +165,7 @@ def test_a_killed_process_ends_the_job_with_a_sentence(installation, dataset, mo
             raise BrokenProcessPool("A process in the process pool was terminated abruptly")
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(measuring_table, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr(fan_out, "ProcessPoolExecutor", Killed)
     _, job = submit(installation, "truth", dataset.id)
     with pytest.raises(JobFailed, match="was killed, most likely because memory ran out"):
         objects_job.run(job, Context(installation))

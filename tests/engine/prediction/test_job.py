@@ -1,5 +1,6 @@
 """The prediction job on a real database: new images, stop, retry, and scores only where there is a reference."""
 
+import pickle
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from db import datasets, image_care, jobs, runs, submissions
 from db.models import Dataset, JobStatus, Prediction, PredictionSet, Run
+from engine.core import fan_out
 from engine.core.network_parameters import ModelParams
 from engine.imaging import codec
 from engine.network.inference import BATCH_SIZE
@@ -130,6 +132,35 @@ def test_a_long_folder_is_read_only_a_few_images_ahead(installation, run, monkey
     assert predict.run(submit(installation, run, dataset), context)["images"] == 70
     assert len(ahead) == 70
     assert max(ahead) <= 5 * BATCH_SIZE  # one in the network's hands, two waiting, one being filled, one answered
+
+
+class Spreading(fan_out.Pool):
+    """Does in this process what other nodes would do."""
+
+    spreads = True
+    cores = 1
+
+    def map(self, work, tasks, count, ahead=0):
+        for task in pickle.loads(pickle.dumps(list(tasks))):
+            self.given.append(len(task.images))
+            yield pickle.loads(pickle.dumps(work(task)))
+
+
+def test_many_images_are_given_to_other_nodes_in_parts_with_the_same_masks(installation, run, monkeypatch):
+    dataset = add_discs(installation, 66, "many", size_px=48)
+
+    def masks():
+        result = predict.run(submit(installation, run, dataset), Context(installation))
+        rows = sorted(rows_of(installation, result["prediction_set"]), key=lambda row: row.image_id)
+        keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
+        return np.stack([codec.decode_png(installation.files.read(key)) for key in keys]), rows
+
+    here, _ = masks()
+    monkeypatch.setattr(Spreading, "given", [], raising=False)
+    monkeypatch.setattr(fan_out, "_open", Spreading)
+    there, rows = masks()
+    assert Spreading.given == [4] * 16 + [2] and len({row.image_id for row in rows}) == 66
+    assert np.abs(here.astype(int) - there).max() <= 1
 
 
 def test_a_stopped_job_keeps_what_it_has_and_a_retry_does_the_rest(installation, run):

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from dashboard.views.home import machine_facts
-from dashboard.views.home.joined_facts import joined_machines
+from dashboard.views.home.joined_facts import Requested, joined_machines, requested
 from dashboard.views.train.machine_facts import places, words
-from db import jobs, submissions, workers
+from db import jobs, launches, submissions, workers
 from db.columns import new_id, utc_now
 from db.models import Job, JobKind, Worker, WorkerKind
 from db.workers import Needs
@@ -159,3 +159,37 @@ def test_the_choice_stays_while_machines_come_and_go(dashboard, open_page, submi
     app.button("train-start").click().run()
     with dashboard.database.reading() as session:
         assert session.query(Job).one().needs_gpu
+
+
+def test_what_a_launcher_started_requested_and_could_not_start_is_said(installation):
+    rules = launches.Rules("command", at_most=3, timeout_s=600, lost_after_s=60)
+    now = utc_now()
+
+    def asked(seconds=0):
+        with installation.database.reading() as session:
+            return requested(session, now + timedelta(seconds=seconds))
+
+    assert asked() == Requested("", "")
+    submit(installation)
+    submit(installation, name="second")
+    with installation.database.writing() as session:
+        first, second = launches.request(session, rules, None, 0, now)
+    assert asked(120).words == "2 workers were requested 2 min ago. Not joined yet."
+    with installation.database.writing() as session:
+        launches.fail(session, second.id, "A worker could not be started. ssh: Connection refused.")
+        launches.join(session, worker_of(first), now, 60.0)
+    (machine,) = machines(installation)
+    assert machine.has.endswith("started by the launcher") and asked() == Requested("", "")
+    with installation.database.writing() as session:
+        workers.forget(session, first.id)
+        (third, fourth) = launches.request(session, rules, None, 0, now)
+        launches.fail(session, third.id, "A worker could not be started. ssh: Connection refused.")
+        launches.fail(session, fourth.id, "A worker could not be started. ssh: Connection refused.")
+    assert asked().failed.startswith("A worker could not be started. ssh: Connection refused. The next try is in 30 s.")
+    assert asked(60).failed.endswith("It is tried again when a job needs it.")
+
+
+def worker_of(launch):
+    return Worker(
+        id=launch.id, kind=WorkerKind.JOINED, host="n1", pid=1, version="1", slots=1, gpus=[], tags=[], memory_mb=1
+    )
