@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     launcher: str = Field("local", description="How workers are started: local, command or ray.")
     launch_command: str = Field(
         "",
-        description="With LAUNCHER=command: starts a worker elsewhere, such as ssh gpu {worker}; see add machines.",
+        description="With LAUNCHER=command: starts a worker elsewhere, such as sbatch --wrap '{worker}'; see add "
+        "machines.",
     )
     launch_limit: int = Field(
         4, ge=1, le=1000, description="Workers that a launcher starts elsewhere, at most so many at once."
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _command_names_worker(self) -> Settings:
         if self.launcher == "command" and not ("{worker}" in self.launch_command or "{options}" in self.launch_command):
-            raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as 'ssh gpu {worker}'")
+            raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as: sbatch --wrap '{worker}'")
         return self
 
     @field_validator("database_url")

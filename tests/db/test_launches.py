@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
-import pytest
 from sqlalchemy import select
 
 from db import jobs, launches, workers
@@ -174,13 +175,26 @@ def test_one_that_does_not_join_in_time_is_given_up_and_is_welcome_late_within_t
     assert "too long ago" in join(database, second)
 
 
-@pytest.mark.parametrize("minutes", [3, 60])
-def test_old_requests_are_forgotten_but_not_those_of_workers_at_work(database, minutes):
-    submit(database)
-    (launch,) = request(database)
-    join(database, launch)
-    request(database, later_s=minutes * 60)
-    assert launch.id in {row.id for row in rows(database)}
+def test_old_requests_are_forgotten_but_not_those_of_workers_that_are_still_listed(database):
+    submit(database, 2)
+    kept, old = request(database)
+    join(database, kept)
+    fail(database, old)
+    request(database, later_s=2 * 86_400)
+    ids = {row.id for row in rows(database)}
+    assert kept.id in ids and old.id not in ids
     with database.writing() as session:
-        workers.forget(session, launch.id)
-    assert launch.id not in {row.id for row in rows(database)}
+        workers.forget(session, kept.id)
+    assert kept.id not in {row.id for row in rows(database)}
+
+
+def test_apps_that_look_at_the_same_moment_request_nothing_twice(database):
+    submit(database, 2)
+    together = Barrier(4)
+
+    def look(_):
+        together.wait()
+        return len(request(database))
+
+    with ThreadPoolExecutor(4) as apps:
+        assert sum(apps.map(look, range(4))) == len(rows(database)) == 2

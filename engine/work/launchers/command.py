@@ -1,4 +1,4 @@
-"""Workers that a command starts on other machines, such as `ssh gpu {worker}` or `sbatch --wrap '{worker}'`.
+"""Workers that a command starts on other machines, such as `sbatch --wrap '{worker}'`.
 
 Each is requested by a row first (`db.launches`) and joins with its id. The command is run without a shell; secrets are
 in its environment only.
