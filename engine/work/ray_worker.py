@@ -25,7 +25,7 @@ HAS_JOINED = "has joined"
 IN_TIME = 0.9
 """The share of LAUNCH_TIMEOUT_S after which this command says why itself."""
 LATE = "A node has started the worker, which does not join. See that the node reaches the database and DATA_ROOT."
-ABANDONED_S = 60.0
+ABANDONED_S = 300.0
 """After so long, an actor without a worker ends: the command that placed it was killed, maybe while it waited."""
 
 
