@@ -79,7 +79,8 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
-    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
+    sentence = f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
+    return f"{sentence} {state['note']}" if "note" in state else sentence
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:
