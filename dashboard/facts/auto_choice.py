@@ -80,6 +80,8 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"More images{more} are being tried."
         )
     sentence = f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
+    if state.get("state"):
+        sentence += " A mask set learns from more images, so its masks can differ a little from these."
     return f"{sentence} {state['note']}" if "note" in state else sentence
 
 

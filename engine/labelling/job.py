@@ -6,31 +6,28 @@ Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copi
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from db import corrections, datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
-from engine.core.processes import prepare_process
 from engine.core.system_errors import NO_SPACE
 from engine.imaging import codec, metrics
 from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling.base import (
     LabelParams,
+    Method,
     class_count,
     draw,
     draw_mask,
+    drawing,
     find_method,
     fit_sample,
     fit_state,
@@ -38,6 +35,7 @@ from engine.labelling.base import (
 )
 from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.mask_shapes import mask_shape
+from engine.labelling.processes import Processes
 from engine.labelling.quality import Quality, assess
 from engine.labelling.recipe_key import fit_key, recipe_key
 from engine.labelling.ticks import numbered_classes
@@ -51,9 +49,6 @@ VERDICT_MASKS = 24
 """On so many masks, evenly spread, the verdict on a mask set rests."""
 LOOKING = "analysing_images"
 DRAWING = "computing_masks"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class ImageFailed(Exception):
@@ -141,7 +136,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         )
         for image in images
     ]
-    with _Processes() as processes, _as_failure():
+    with Processes() as processes, _as_failure():
         contents = {image.id: image.content_hash for image in images}
         looked_at = _learn(context, processes, label_set, tasks, contents, len(done))
         # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
@@ -162,7 +157,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
 def _learn(
     context: JobContext,
-    processes: _Processes,
+    processes: Processes,
     label_set: LabelSet,
     tasks: Sequence[Task],
     contents: dict[str, str],
@@ -170,7 +165,8 @@ def _learn(
 ) -> int:
     """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at.
 
-    A state that takes long to find is taken from the dataset's cache, where the page has found it before.
+    A state that takes long to find is taken from the dataset's cache, where the page has found it before. A method that
+    another one has chosen on a few images then learns from its own sample of the dataset.
     """
     method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
     learns = method.fit is not None and state is None
@@ -183,25 +179,46 @@ def _learn(
         slow = fit_key(method.name, params, label_set.seed, hashes, tasks[0].left_out.key)
         state = tasks[0].cache.fitted(slow)
     if learns and state is None:
-        total = len(sample) + len(tasks)
-        context.progress(0, total, phase=LOOKING)
-        for look in processes.map(look_at_image, sample):
-            looks.append(look)
-            context.progress(len(looks), total, phase=LOOKING)
-            if context.should_stop():
-                raise JobStopped({"images": done})
-        try:
-            state = fit_state(method, looks, params, label_set.seed)
-        except ValueError as error:
-            raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
+        looks = _look(context, processes, sample, done, 0, len(sample) + len(tasks))
+        state = _fitted(method, looks, params, label_set.seed)
         if slow:
             tasks[0].cache.keep_fitted(slow, state)
+    if state is not None and method.chosen is not None and not done:
+        delegate, values, own = drawing(method, params, state)
+        more = fit_sample(tasks, delegate)
+        if own is not None and own.get("images", len(more)) < len(more):
+            # What was chosen on a few images learns from as many as if it had been asked for
+            others = [replace(task, method=delegate.name, params=values) for task in more]
+            again = _look(context, processes, others, done, len(looks), len(looks) + len(others) + len(tasks))
+            state = state | {"state": _fitted(delegate, again, values, label_set.seed)}
+            looks, learns = looks + again, True
     # A set that was begun without a key may hold masks of older code: others must not copy from it.
     if learns or (label_set.recipe_key is None and not done):
         with context.writing() as session:
             key = recipe_key(method.name, params, label_set.seed, state, tasks[0].left_out.key)
             recipes.set_state(session, label_set.id, state, key)
     return len(looks)
+
+
+def _look(
+    context: JobContext, processes: Processes, sample: Sequence[Task], done: int, before: int, total: int
+) -> list[Any]:
+    """Return the looks at images, after `before` others of `total` steps; stopped, the job has `done` masks."""
+    looks: list[Any] = []
+    context.progress(before, total, phase=LOOKING)
+    for look in processes.map(look_at_image, sample):
+        looks.append(look)
+        context.progress(before + len(looks), total, phase=LOOKING)
+        if context.should_stop():
+            raise JobStopped({"images": done})
+    return looks
+
+
+def _fitted(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
+    try:
+        return fit_state(method, looks, params, seed)
+    except ValueError as error:
+        raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
 
 
 def _name_classes(context: JobContext, label_set: LabelSet, dataset: Dataset, state: dict[str, Any] | None) -> None:
@@ -228,7 +245,7 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
     return [replace(task, drawn=drawn.get(hashes[task.image_id])) for task in tasks]
 
 
-def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], done: int, looked_at: int) -> None:
+def _draw(context: JobContext, processes: Processes, tasks: Sequence[Task], done: int, looked_at: int) -> None:
     """Draw and store the mask of each task."""
     total = looked_at + done + len(tasks)
     context.progress(looked_at + done, total, phase=DRAWING)
@@ -271,40 +288,6 @@ def _as_failure() -> Iterator[None]:
         yield
     except ImageFailed as error:
         raise JobFailed(str(error)) from error
-
-
-class _Processes:
-    """One process for each core, started when there is work for more than one; ended with the `with` block."""
-
-    def __init__(self) -> None:
-        self._executor: ProcessPoolExecutor | None = None
-
-    def map(self, work: Callable[[T], R], tasks: Sequence[T]) -> Iterable[R]:
-        """Yield what `work`, a function of a module, makes of each task, in their order."""
-        cores = os.cpu_count() or 1
-        if min(len(tasks), cores) <= 1:
-            return map(work, tasks)
-        if self._executor is None:
-            # Spawned, not forked: forking a process that has threads (the heartbeat) can deadlock.
-            spawned = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process)
-        return self._results(self._executor.map(work, tasks))
-
-    def _results(self, results: Iterator[R]) -> Iterator[R]:
-        try:
-            yield from results
-        except BrokenProcessPool:
-            raise JobFailed(
-                "A process that draws was killed, most likely because memory ran out. Lower 'longest_side_px' or end "
-                "other programs, then go on: what is drawn is kept."
-            ) from None
-
-    def __enter__(self) -> _Processes:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 def look_at_image(task: Task) -> Any:
