@@ -3,10 +3,10 @@
     python -m benchmarks.students compare /tmp/ecssd ../shared/data/ecssd --weights FILE --way cross_fitting
     python -m benchmarks.students compare /tmp/nuclei ../shared/data/nuclei --part even --refine none --refine grabcut
 
-Reads the images and the pseudo-labels of a run that `benchmarks.self_training gain --keep` stored. The settings are
-those of the preset *From labels*, with weights or without, but the ways are not its two rounds: `network` is one
-network, and `second_round` is another that is trained on its refined masks. Truth scores and decides nothing; scores
-are means over images at threshold 0.5. "Mean" is that of labels and refined network, as a run's masks are.
+Reads the images and the first mask set of an installation, as `benchmarks.self_training gain --keep` stores one. The
+settings are those of the preset *From labels*, with weights or without, but the ways are not its two rounds: `network`
+is one network, and `second_round` is another that is trained on its refined masks. Truth scores and decides nothing;
+scores are means over images at threshold 0.5. "Mean" is that of labels and refined network, as a run's masks are.
 
 Sources: Nakai and Hotta, ICCV workshops 2025 (three fresh networks: labels; labels or the first; the majority);
 Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017 (averaged weights).
@@ -30,7 +30,7 @@ from sqlalchemy import select
 
 from benchmarks.harness import PARTS, Folder, Foreground, Params, Part, engine, note, paths, suite
 from db.datasets import named_images
-from db.models import LabelSet, Run
+from db.models import LabelSet
 from db.session import Database
 from engine.core.parameters import from_assignments
 from engine.core.run_config import FROM_LABELS, RunConfig, config_from
@@ -56,7 +56,7 @@ app = suite(__doc__)
 
 @app.command()
 def compare(
-    root: Annotated[Path, typer.Argument(help="A folder that `benchmarks.self_training gain --keep` has written.")],
+    root: Annotated[Path, typer.Argument(help="A DATA_ROOT with one dataset and its mask set.")],
     folder: Folder,
     way: Annotated[list[str] | None, typer.Option(help="Ways to train; all unless given.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Pretrained weights of the encoder.")] = None,
@@ -100,7 +100,7 @@ def _scores(column: str, levels: Levels, truth: Mapping[str, np.ndarray], stems:
 
 
 def read(root: Path, stems: set[str], recipes: Sequence[str]) -> tuple[dict[str, Path], Levels, list[Levels]]:
-    """Return images, labels, and further labels by `recipes`, which are computed unless they are there."""
+    """Return images, labels, and further labels by `recipes`, which are computed if they are missing."""
     database = Database(Settings(data_root=root, database_url="").resolved_database_url)
     files = LocalStore(root)
 
@@ -109,8 +109,10 @@ def read(root: Path, stems: set[str], recipes: Sequence[str]) -> tuple[dict[str,
             return {each.method: each.id for each in session.scalars(select(LabelSet))}
 
     with database.reading() as session:
-        run = session.scalars(select(Run)).one()
-        dataset, own = run.dataset_id, run.label_set_id
+        first = session.scalars(select(LabelSet).order_by(LabelSet.created_at)).first()
+        if first is None:
+            raise SystemExit(f"'{root}' has no mask set.")
+        dataset, own = first.dataset_id, first.id
         ids = {Path(name).stem: id_ for name, id_ in named_images(session, dataset) if Path(name).stem in stems}
     for recipe in recipes:
         if recipe not in label_sets():
