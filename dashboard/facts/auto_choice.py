@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.facts.recipes import Recipe, known_recipe
 from dashboard.facts.wording import count
-from engine.labelling.base import methods
+from engine.labelling.base import DEFAULT_METHOD, methods
 
 SETTING = ("setting", "images", "score", "before", "taken")
 
@@ -80,7 +80,7 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"More images{more} are being tried."
         )
     sentence = f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
-    if state.get("state"):
+    if state.get("state") and images >= methods()[DEFAULT_METHOD].fit_images:
         sentence += " A mask set learns from more images, so its masks can differ a little from these."
     return f"{sentence} {state['note']}" if "note" in state else sentence
 
