@@ -64,8 +64,8 @@ learned from: on the even half of ecssd its score is lower by 0.10, and its Dice
 """
 
 DAMAGED = (
-    "Deep features were not tried, because the stored pretrained weights are damaged: add them again on the Train page "
-    "or by 'maskloom weights add'."
+    "Deep features were not tried, because the stored pretrained weights are damaged: add them again by "
+    "'maskloom weights get' or 'maskloom weights add'."
 )
 
 WEAK = 0.4
