@@ -302,9 +302,8 @@ class SelfTrainingParams(Params):
         0.0,
         0,
         0.95,
-        "Share of the labels in the masks of the run's own images; the rest is the network's. It is halved where the "
-        "first network's agreement with them is below 0.8. Unless it is 0, these masks stay the labels where no round "
-        "is accepted.",
+        "Share of the labels in the masks of the run's own images; the rest is the network's. Unless it is 0, these "
+        "masks stay the labels where no round is accepted.",
         title="Share of the labels in the masks",
         only_with={"rounds": SEVERAL_ROUNDS},
     )

@@ -32,12 +32,6 @@ APPEARANCE_SLACK = 0.03
 """Accepted loss of quality: the heuristic quality favours the heuristic labels of the first round."""
 
 
-LOW_AGREEMENT = 0.8
-"""With less, the labels have half of their share in the masks: the network has learned otherwise than they are. On the
-even half of ECSSD, saliency labels (agreement 0.76) are worse than a network with pretrained weights, and labels of
-deep features (0.85) better when averaged with it (docs/benchmarks.md)."""
-
-
 @dataclass(frozen=True)
 class Round:
     """The result of a finished round. Epochs are counted from 1 through all rounds; see `db.models.Round`.
@@ -105,7 +99,7 @@ def train_rounds(
         on_round(this)
         if this.accepted or number == 1:
             share = config.self_training.label_share
-            kept = replace(result, label_share=_label_share(share, finished) if this.accepted or not share else 1.0)
+            kept = replace(result, label_share=share if this.accepted or not share else 1.0)
             if number > 1:
                 _take_over(place, folder)
                 hooks.on_best(this.best_epoch, result.best_metrics)
@@ -161,11 +155,6 @@ def _first_verdict(correction: Correction) -> tuple[bool, str]:
         f"Its masks are less plausible than the labels it was trained on {quality}: the labels may be better masks, so "
         "there is no further round. The network is kept, as it is the only one."
     )
-
-
-def _label_share(share: float, finished: Sequence[Round]) -> float:
-    """Return the share of the labels in the masks; half of it if the first network does not agree with them."""
-    return share if finished[0].agreement >= LOW_AGREEMENT else share / 2
 
 
 def _last_accepted(finished: Sequence[Round]) -> Round:
