@@ -245,7 +245,7 @@ def train(
             session,
             row.id,
             label_set.id if label_set else None,
-            _name(session, Run, name, *parts, preset),
+            _name(session, Run, name, *parts, preset.replace("_", " ")),
             preset,
             config.model_dump(mode="json"),
             VERSION,
