@@ -22,6 +22,7 @@ from engine.store.local import LocalStore
 from tests.support.chromium import chromium
 from tests.support.installation import Installation
 from tests.support.postgresql import Server, running_server
+from tests.support.s3_server import S3Server, running_s3_server
 
 # How long an example takes says how busy the machine is. The same examples every time: a commit has one result.
 hypothesis.settings.register_profile(
@@ -161,6 +162,22 @@ def postgresql() -> Iterator[Server]:
     """A PostgreSQL server of this test process."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server of this test process."""
+    with running_s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """That server, working, with the variables by which this process and those that it starts find it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    s3_server.tell("well")
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
 
     def store_round(finished: Round) -> None:
+        report.publish()
         values = round_values(context.artifacts, chosen, images, dataset.lookup, finished, left_out)
         with context.writing() as session:
             rounds.save_round(session, chosen.id, finished.number, **values)
@@ -219,7 +220,12 @@ class _Report:
             self._epoch, self._epochs, unit="epochs", phase="checking_masks", part_done=done, part_total=total
         )
 
+    def publish(self) -> None:
+        """Store what training wrote before rows name it: others read it, perhaps on another machine."""
+        self._context.artifacts.publish(stored.run_folder(self._run_id))
+
     def epoch_ended(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.publish()
         with self._context.writing() as session:
             runs.save_metrics(session, self._run_id, epoch, metrics)
             found = sweeps.curves(session, self._run_id)
@@ -229,6 +235,7 @@ class _Report:
             self.pruned = f"Pruned after epoch {epoch}: it was below the median of the other trials of its sweep."
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.publish()
         self.update(best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
 
 

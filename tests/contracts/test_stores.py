@@ -10,15 +10,17 @@ from engine.store import keys as stored
 from engine.store.base import MissingFile, StoredFile
 from engine.store.keys import BadKey
 from engine.store.local import LocalStore
+from engine.store.objects import ObjectStore
 
-STORES = {"local": LocalStore}
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO = "1" * 32, "2" * 32
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=["local", "objects"])
 def store(request, tmp_path):
-    return STORES[request.param](tmp_path / "root")
+    if request.param == "local":
+        return LocalStore(tmp_path / "root")
+    return ObjectStore(request.getfixturevalue("s3").bucket(), tmp_path / "root", patience_s=5)
 
 
 def test_what_is_written_is_read_and_replaced_whole(store):
