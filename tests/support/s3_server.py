@@ -122,7 +122,12 @@ def main() -> None:
     port = 0
 
     def serve() -> BaseWSGIServer:
-        made = make_server("127.0.0.1", port, faulty, threaded=True)
+        while True:
+            try:
+                made = make_server("127.0.0.1", port, faulty, threaded=True)
+                break
+            except (OSError, SystemExit):  # something else has the port for a moment
+                time.sleep(0.05)
         threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return made
 

@@ -138,7 +138,7 @@ def test_a_log_grows_over_attempts_and_no_failure_ends_its_job(s3, machines):
     assert here.tail(key, 100) == "first\nsecond\n"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_thousand_objects_and_more_are_deleted(machines):
     here = machines[0]
     for number in range(1003):
