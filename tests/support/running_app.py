@@ -74,7 +74,8 @@ def _is_worker(process: Path, data_root: Path) -> bool:
 @contextmanager
 def running(data_root: Path, *options: str, script: Path = APP, **environment: str) -> Iterator[RunningApp]:
     """Run `streamlit run script` until the block ends; workers it started end with it."""
-    settings = Settings(data_root=data_root, database_url="", store_url=environment.get("STORE_URL", ""))
+    store_url = {**os.environ, **environment}.get("STORE_URL", "")
+    settings = Settings(data_root=data_root, database_url="", store_url=store_url)
     files = cast(LocalStore, open_store(settings))
     log = data_root.parent / "app.log"
     port = free_port()
