@@ -74,7 +74,7 @@ def running_s3_server() -> Iterator[S3Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.s3_server"],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "AWS_ENDPOINT": ""},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
