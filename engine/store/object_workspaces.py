@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ LOG_SHARE = 0.1
 STATE_SUFFIX = ".npz"
 
 log = logging.getLogger("maskloom.store")
+
+_State = tuple[int, int, int]
+"""What tells a file from another: inode, time of the last change in ns, bytes."""
 
 _open: dict[tuple[str, str], _Workspace] = {}
 
@@ -56,7 +59,7 @@ def publish(files: ObjectStore, key: str) -> None:
 class _Workspace:
     def __init__(self, files: ObjectStore, key: str, folder: Path) -> None:
         self._files, self._key, self._folder = files, key, folder
-        self._stored: dict[str, tuple[int, int]] = {}
+        self._stored: dict[str, _State] = {}
 
     def fill(self) -> None:
         paths = {path: self._folder / path[len(self._key) + 1 :] for path in self._files.objects(self._key)}
@@ -66,7 +69,9 @@ class _Workspace:
 
     def store(self) -> None:
         now = self._states()
+        before = {state: name for name, state in self._stored.items()}
         changed = [name for name, state in now.items() if self._stored.get(name) != state]
+        changed = [name for name in changed if not self._copied(before.get(now[name]), name)]
         # The state of a training last: a model that is newer than the state only means that an epoch is repeated.
         states = [name for name in changed if name.endswith(STATE_SUFFIX)]
         for part in ([name for name in changed if name not in states], states):
@@ -75,11 +80,17 @@ class _Workspace:
             self._files.remove(f"{self._key}/{name}")
         self._stored = now
 
-    def _states(self) -> dict[str, tuple[int, int]]:
+    def _copied(self, before: str | None, name: str) -> bool:
+        """Copy a file that was renamed, within the object store; False if it was not, or is gone there."""
+        with suppress(MissingFile):
+            return before is not None and self._files.copy(f"{self._key}/{before}", f"{self._key}/{name}")
+        return False
+
+    def _states(self) -> dict[str, _State]:
         states = {}
         for name in names(self._folder):
             state = (self._folder / name).stat()
-            states[name] = (state.st_mtime_ns, state.st_size)
+            states[name] = (state.st_ino, state.st_mtime_ns, state.st_size)
         return states
 
 

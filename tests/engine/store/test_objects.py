@@ -98,6 +98,7 @@ def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines)
     with there.workspace(run) as folder:
         assert (folder / "state.npz").read_bytes() == b"old"
         (folder / "older.npz").unlink()
+        (folder / "state.npz").rename(folder / "state.previous.npz")
         (folder / "state.npz").write_bytes(b"newer")
         (folder / "pixels.part").mkdir()
         (folder / "pixels.part" / "train").write_bytes(b"0" * 100)
@@ -105,7 +106,8 @@ def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines)
         there.publish(run)
         assert here.read(f"{run}/state.npz") == b"newer"
         (folder / "best.keras").write_bytes(b"model")
-    assert here.keys(run) == [f"{run}/best.keras", f"{run}/state.npz"]
+        assert here.read(f"{run}/state.previous.npz") == b"old"
+    assert here.keys(run) == [f"{run}/best.keras", f"{run}/state.npz", f"{run}/state.previous.npz"]
     assert not folder.exists()
 
 
