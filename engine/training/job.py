@@ -184,6 +184,7 @@ class _Report:
         self._epochs = self._per_round * self._rounds
         self._pace, self._epoch = Pace(), 0
         self.pruned = ""
+        self.publish = partial(context.artifacts.publish, stored.run_folder(run_id))  # before rows name files
 
     def update(self, **values: Any) -> None:
         with self._context.writing() as session:
@@ -219,10 +220,6 @@ class _Report:
         self._context.progress(
             self._epoch, self._epochs, unit="epochs", phase="checking_masks", part_done=done, part_total=total
         )
-
-    def publish(self) -> None:
-        """Store what training wrote before rows name it: others read it, perhaps on another machine."""
-        self._context.artifacts.publish(stored.run_folder(self._run_id))
 
     def epoch_ended(self, epoch: int, metrics: dict[str, float]) -> None:
         self.publish()
