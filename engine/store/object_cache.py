@@ -24,6 +24,10 @@ FRESH_S = 60.0
 SLACK = 0.05
 """The share of the limit that a process adds until it looks again how large the cache is."""
 
+LOOK_EVERY_S = 600.0
+"""A process that adds its first file looks at once if no other has for so long."""
+STAMP = "trimmed"
+
 _added: dict[Path, int] = {}
 _trimming = threading.Lock()
 
@@ -90,8 +94,10 @@ class ObjectCache:
         shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def _count(self, added: int) -> None:
-        _added[self.root] = _added.get(self.root, self.limit_bytes) + added  # the first file of a process looks, too
-        if _added[self.root] > self.limit_bytes * SLACK and _trimming.acquire(blocking=False):
+        # Processes that end before they have added much count together.
+        due = self.root not in _added and time.time() - _modified(self.root / STAMP) > LOOK_EVERY_S
+        _added[self.root] = _added.get(self.root, 0) + added
+        if (due or _added[self.root] > self.limit_bytes * SLACK) and _trimming.acquire(blocking=False):
             try:
                 _added[self.root] = 0
                 self.trim()
@@ -100,9 +106,10 @@ class ObjectCache:
 
     def trim(self) -> None:
         """Delete what was not used for longest until the cache is within its limit."""
+        (self.root / STAMP).touch()
         found, total, now = [], 0, time.time()
         for folder, _, names in os.walk(self.root):
-            for name in names:
+            for name in names if Path(folder) != self.root else []:
                 with suppress(FileNotFoundError):
                     state = Path(folder, name).stat()
                     total += state.st_size
@@ -114,3 +121,10 @@ class ObjectCache:
                 path.unlink()
                 path.parent.rmdir()
             total -= size
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

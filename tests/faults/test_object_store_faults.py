@@ -70,6 +70,7 @@ def epochs(installation, run):
         return sorted({row.epoch for row in runs.metrics(session, run.id)})
 
 
+@pytest.mark.soak
 def test_a_label_job_waits_for_a_store_that_is_away_for_a_moment(shared, s3, tmp_path):
     label_set, job = submit_label(shared)
     s3.tell("slow 0.2")

@@ -61,8 +61,11 @@ def test_from_a_folder_to_masks_on_two_machines(in_objects, ask, folder, tmp_pat
         assert labelled["dice"] > 0.95 and len(list(out.iterdir())) == 6
         run = ask("train", "discs", "--labels", labelled["label_set"], *TINY)
         assert (run["status"], run["epochs"]) == ("finished", 2)
-        exported = tmp_path / "coco.json"
-        ask("export", labelled["label_set"], "--labels", "--format", "coco", "--out", exported)
+    exported = tmp_path / "coco.json"
+    ended = call(
+        in_objects.settings, "export", labelled["label_set"], "--labels", "--format", "coco", "--out", exported
+    )
+    assert ended.returncode == 0, ended.stderr
     masks = tmp_path / "masks"
     predicted = call(in_objects.settings, "predict", run["run"], folder / "images", "--out", masks)
     assert predicted.returncode == 0 and len(list(masks.glob("*.png"))) == 6, predicted.stderr
