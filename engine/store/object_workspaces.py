@@ -23,7 +23,10 @@ THREADS = 8
 LOG_EVERY_S = 2.0
 LOG_SHARE = 0.1
 """At most this share of the time is spent on storing a log that grows."""
-STATE_SUFFIX = ".npz"
+STATE_SUFFIXES = (".npz", "last.keras")
+"""What a training is resumed from: several times as large as its model, and new after each epoch."""
+STATE_SHARE = 0.03
+"""At most this share of a training's time is spent on storing its state."""
 
 log = logging.getLogger("maskloom.store")
 
@@ -44,7 +47,7 @@ def opened(files: ObjectStore, key: str, folder: Path) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            workspace.store()
+            workspace.store(whole=True)
     finally:
         del _open[files.url, key]
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,6 +63,7 @@ class _Workspace:
     def __init__(self, files: ObjectStore, key: str, folder: Path) -> None:
         self._files, self._key, self._folder = files, key, folder
         self._stored: dict[str, _State] = {}
+        self._states_from = 0.0
 
     def fill(self) -> None:
         paths = {path: self._folder / path[len(self._key) + 1 :] for path in self._files.objects(self._key)}
@@ -67,18 +71,28 @@ class _Workspace:
             list(pool.map(self._files.download, paths, paths.values()))
         self._stored = self._states()
 
-    def store(self) -> None:
+    def store(self, whole: bool = False) -> None:
+        """Store what has changed; states of a training only as often as takes little of its time, unless `whole`."""
         now = self._states()
+        if not whole and time.monotonic() < self._states_from:
+            now = {name: state for name, state in now.items() if not _is_state(name)}
+            now |= {name: state for name, state in self._stored.items() if _is_state(name)}
         before = {state: name for name, state in self._stored.items()}
         changed = [name for name, state in now.items() if self._stored.get(name) != state]
         changed = [name for name in changed if not self._copied(before.get(now[name]), name)]
         # The state of a training last: a model that is newer than the state only means that an epoch is repeated.
-        states = [name for name in changed if name.endswith(STATE_SUFFIX)]
-        for part in ([name for name in changed if name not in states], states):
-            upload(self._files, [(f"{self._key}/{name}", self._folder / name) for name in part])
+        states = [name for name in changed if _is_state(name)]
+        self._upload([name for name in changed if name not in states])
+        began = time.monotonic()
+        self._upload(states)
+        if states:
+            self._states_from = time.monotonic() + (time.monotonic() - began) / STATE_SHARE
         for name in self._stored.keys() - now.keys():
             self._files.remove(f"{self._key}/{name}")
         self._stored = now
+
+    def _upload(self, changed: list[str]) -> None:
+        upload(self._files, [(f"{self._key}/{name}", self._folder / name) for name in changed])
 
     def _copied(self, before: str | None, name: str) -> bool:
         """Copy a file that was renamed, within the object store; False if it was not, or is gone there."""
@@ -92,6 +106,10 @@ class _Workspace:
             state = (self._folder / name).stat()
             states[name] = (state.st_ino, state.st_mtime_ns, state.st_size)
         return states
+
+
+def _is_state(name: str) -> bool:
+    return name.endswith(STATE_SUFFIXES)
 
 
 def names(folder: Path) -> list[str]:

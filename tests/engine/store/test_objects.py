@@ -8,7 +8,7 @@ import pytest
 
 from engine.core.settings import Settings
 from engine.store import keys as stored
-from engine.store import object_cache
+from engine.store import object_cache, object_workspaces
 from engine.store.base import MissingFile, StoreFailed
 from engine.store.objects import ObjectStore
 
@@ -90,7 +90,8 @@ def test_a_damaged_or_unfinished_download_never_answers(machines):
     assert there.read(MASK) == b"pixels"
 
 
-def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines):
+def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines, monkeypatch):
+    monkeypatch.setattr(object_workspaces, "STATE_SHARE", 1e-6)
     here, there = machines
     run = stored.run_folder(ONE)
     here.write(f"{run}/state.npz", b"old")
@@ -107,7 +108,14 @@ def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines)
         assert here.read(f"{run}/state.npz") == b"newer"
         (folder / "best.keras").write_bytes(b"model")
         assert here.read(f"{run}/state.previous.npz") == b"old"
-    assert here.keys(run) == [f"{run}/best.keras", f"{run}/state.npz", f"{run}/state.previous.npz"]
+        (folder / "state.npz").write_bytes(b"newest")
+        (folder / "probe.png").write_bytes(b"probe")
+        there.publish(run)
+        assert (here.read(f"{run}/state.npz"), here.read(f"{run}/probe.png")) == (b"newer", b"probe")
+    assert here.read(f"{run}/state.npz") == b"newest"
+    assert here.keys(run) == [
+        f"{run}/{name}" for name in ("best.keras", "probe.png", "state.npz", "state.previous.npz")
+    ]
     assert not folder.exists()
 
 
