@@ -50,14 +50,15 @@ lint: .venv/test.stamp
 	.venv/bin/python $(PIP_INSTALL) -r requirements.txt
 	touch $@
 
-.venv/test.stamp: requirements-dev.txt .venv/run.stamp | .venv/bin/python
+.venv/test.stamp: requirements-dev.txt requirements-s3.txt .venv/run.stamp | .venv/bin/python
 	.venv/bin/python $(PIP_INSTALL) -r requirements-dev.txt
+	.venv/bin/python $(PIP_INSTALL) --no-deps -r requirements-s3.txt
 	touch $@
 
 audit:
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python $(PIP_INSTALL) pip-audit==2.10.1
-	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt -r requirements-dev.txt -r constraints.txt
+	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt -r requirements-dev.txt -r requirements-s3.txt -r constraints.txt
 
 clean:
 	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info

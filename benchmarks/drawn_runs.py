@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -34,6 +34,7 @@ from engine.datasets import sample
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from tests.support.installation import Installation, add_dataset, finish_dataset, image_row
 from tests.support.predicted import label_row, prediction_row
 
@@ -54,7 +55,7 @@ def opened(data_root: Path) -> Iterator[Installation]:
     database = Database(settings.resolved_database_url)
     database.migrate()
     try:
-        yield Installation(settings, database, LocalStore(settings.data_root))
+        yield Installation(settings, database, cast(LocalStore, open_store(settings)))
     finally:
         database.close()
 

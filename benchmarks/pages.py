@@ -237,15 +237,7 @@ def gallery(chosen: DataRoot = None, images: int = 10_000, pages: int = 100) -> 
     with data_root(chosen) as root:
         run_id = _stored(root, 1, lambda: [add_masks(root, images)["run"]])[0]
         with browsing(root) as (served, page):
-            page.set_viewport_size(TALL)
-            page.goto(f"{served.address}/gallery?run={run_id}")
-            page.locator(".tile").first.wait_for()
-            page.get_by_label("Next page").wait_for()
-            page.wait_for_timeout(3000)
-            turns, memory = [], [resident_mib(served.pid)]
-            for _ in range(pages):
-                turns.append(timed(page, click('[aria-label="Next page"]'), TILES_PAINTED))
-                memory.append(resident_mib(served.pid))
+            turns, memory = turn_pages(served, page, run_id, pages)
             thresholds = _thresholds(page)
     return {
         "page_s": median(turns),
@@ -253,6 +245,20 @@ def gallery(chosen: DataRoot = None, images: int = 10_000, pages: int = 100) -> 
         "threshold_s": median(thresholds),
         **{f"memory_after_{after}_mib": memory[min(after, pages)] for after in (0, 20, FILLED, pages)},
     }
+
+
+def turn_pages(served: RunningApp, page: Page, run_id: str, pages: int) -> tuple[list[float], list[float]]:
+    """Open a gallery and turn its pages; return the seconds of each, and the app's memory in MiB before and after."""
+    page.set_viewport_size(TALL)
+    page.goto(f"{served.address}/gallery?run={run_id}")
+    page.locator(".tile").first.wait_for()
+    page.get_by_label("Next page").wait_for()
+    page.wait_for_timeout(3000)
+    turns, memory = [], [resident_mib(served.pid)]
+    for _ in range(pages):
+        turns.append(timed(page, click('[aria-label="Next page"]'), TILES_PAINTED))
+        memory.append(resident_mib(served.pid))
+    return turns, memory
 
 
 def _thresholds(page: Page) -> list[float]:

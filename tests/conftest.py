@@ -19,9 +19,12 @@ from xdist.workermanage import WorkerController
 from db.session import Database
 from engine.core.settings import Settings
 from engine.store.local import LocalStore
+from engine.store.objects import ObjectStore
 from tests.support.chromium import chromium
 from tests.support.installation import Installation
 from tests.support.postgresql import Server, running_server
+from tests.support.s3_server import S3Server, running_s3_server
+from tests.support.stored_in_objects import ObjectInstallation
 
 # How long an example takes says how busy the machine is. The same examples every time: a commit has one result.
 hypothesis.settings.register_profile(
@@ -163,6 +166,22 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server of this test process."""
+    with running_s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """That server, working, with the variables by which this process and those that it starts find it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    s3_server.tell("well")
+
+
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a label job work in this process: starting others takes longer than a few small discs."""
@@ -194,3 +213,17 @@ def installation(tmp_path: Path, database: Database) -> Installation:
     )
     settings.data_root.mkdir(exist_ok=True)
     return Installation(settings, database, LocalStore(settings.data_root))
+
+
+@pytest.fixture
+def in_objects(s3: S3Server, tmp_path: Path, empty_database: Path) -> Iterator[ObjectInstallation]:
+    """An installation with SQLite whose files are in an object store."""
+    root = tmp_path / "data"
+    root.mkdir()
+    shutil.copyfile(empty_database, root / "app.db")
+    settings = Settings(
+        data_root=root, database_url="", store_url=s3.bucket(), free_disk_floor_mb=0, heartbeat_s=0.5, warm_worker_s=0
+    )
+    database = Database(settings.resolved_database_url)
+    yield ObjectInstallation(settings, database, ObjectStore(settings.store_url, root, patience_s=10))
+    database.close()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import NoResultFound
 from dashboard.access import identity
 from dashboard.server import resources, web_log
 from db.actors import Actor, NotAllowed, Role
+from engine.store.base import StoreFailed
 
 DELETED = "This object does not exist any more: it was deleted in another tab, or by somebody else. Reload the page."
 
@@ -50,13 +51,15 @@ def only_looking(what: str) -> bool:
 
 
 def show_error(error: Exception) -> bool:
-    """Show missing permissions and deleted objects as a message; log any other error.
+    """Show missing permissions, deleted objects and a store that fails as a message; log any other error.
 
     Returns:
         Whether the error was shown. Streamlit shows all others itself.
     """
     if isinstance(error, NoResultFound):  # `Session.get_one`: deleted after the page was drawn
         st.warning(DELETED, icon=":material/delete:")
+    elif isinstance(error, StoreFailed):
+        st.error(str(error), icon=":material/cloud_off:")
     elif isinstance(error, NotAllowed):
         st.error(str(error), icon=":material/lock:")
     else:

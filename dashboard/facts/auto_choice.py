@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.facts.recipes import Recipe, known_recipe
 from dashboard.facts.wording import count
-from engine.labelling.base import methods
+from engine.labelling.base import DEFAULT_METHOD, methods
 
 SETTING = ("setting", "images", "score", "before", "taken")
 
@@ -79,7 +79,10 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
-    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
+    sentence = f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
+    if state.get("state") and images >= methods()[DEFAULT_METHOD].fit_images:
+        sentence += " A mask set learns from more images, so its masks can differ a little from these."
+    return f"{sentence} {state['note']}" if "note" in state else sentence
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

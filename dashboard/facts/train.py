@@ -250,7 +250,7 @@ def form_key(preset: str, origin_id: str | None) -> str:
 def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
     """Return a free name for the run: the next in the count of the one that it is copied from, if any."""
     trained_on = teacher.title if teacher.label_set_id else TRUTH
-    wish = origin.name if origin else default_name(*run_parts(dataset_name, trained_on), preset)
+    wish = origin.name if origin else default_name(*run_parts(dataset_name, trained_on), preset.replace("_", " "))
     return counted_name(session, Run, wish)
 
 

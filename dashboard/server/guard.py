@@ -17,6 +17,7 @@ from starlette.routing import Route
 from dashboard.facts import urls
 from dashboard.server import resources
 from engine.store import keys as stored
+from engine.store.base import StoreFailed
 from engine.store.keys import BadKey
 
 GUARDS = {
@@ -45,6 +46,8 @@ def guarded(answer: Answer) -> Answer:
             response = answer(request)
         except (BadKey, FileNotFoundError):
             return plain(404, "There is no such file.")
+        except StoreFailed as error:
+            return plain(503, str(error))
         except HTTPException as error:
             return plain(error.status_code, str(error.detail))
         response.headers.update(GUARDS)

@@ -18,6 +18,7 @@ from db.actors import APP
 from db.columns import utc_now
 from db.models import JobStatus
 from engine.care.leftovers import UPLOADS_KEPT_S, uploads_by_age
+from engine.store.local import LocalStore
 from engine.work.registration import capacity_here
 
 INTERVAL_S = 10.0
@@ -114,8 +115,10 @@ def look_after_launcher() -> None:
 
 def remove_old_uploads(kept_s: float = UPLOADS_KEPT_S) -> int:
     """Delete the folders of uploads that nobody imported and that are older than `kept_s`. Returns how many."""
-    files = resources.artifacts()
-    old = [key for key, silent_s in uploads_by_age(files, time.time()) if silent_s > kept_s]
-    for key in old:
-        files.delete(key)
-    return len(old)
+    removed: set[str] = set()
+    for files in (resources.artifacts(), LocalStore(resources.settings().data_root)):  # stored, and still arriving
+        old = [key for key, silent_s in uploads_by_age(files, time.time()) if silent_s > kept_s]
+        for key in old:
+            files.delete(key)
+        removed |= set(old)
+    return len(removed)

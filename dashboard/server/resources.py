@@ -6,10 +6,12 @@ All of it is made once per process. `st.cache_resource` keeps it across reloads 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import streamlit as st
 from sqlalchemy.exc import OperationalError
@@ -28,8 +30,9 @@ from engine.care.belonging import NotTogether, open_together, remember_start, re
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings
 from engine.store import keys as stored
-from engine.store.base import Store
+from engine.store.base import Store, StoreFailed
 from engine.store.local import LocalStore
+from engine.store.opening import PAGE_PATIENCE_S, open_store
 from engine.work import launchers
 from engine.work.launchers.base import Launcher
 
@@ -51,6 +54,7 @@ __all__ = [
     "database",
     "discard_upload",
     "discard_uploaded_file",
+    "hand_over",
     "issue_upload",
     "knows_upload",
     "launcher",
@@ -89,7 +93,7 @@ def reason_not_to_open() -> str | None:
     """Return why the database cannot be opened, None if it can. Streamlit's caches cannot be used before it runs."""
     try:
         _opened(settings().resolved_database_url).close()
-    except (DatabaseRefused, NotTogether) as error:
+    except (DatabaseRefused, NotTogether, StoreFailed) as error:
         return str(error)
     except OperationalError as error:
         return f"The database cannot be used: {error.orig}."
@@ -110,7 +114,7 @@ def register_app() -> None:
 
 def artifacts() -> Store:
     """Return the store of files."""
-    return LocalStore(settings().data_root)
+    return open_store(settings(), patience_s=PAGE_PATIENCE_S)
 
 
 def disk_watch() -> DiskWatch:
@@ -163,12 +167,12 @@ def end_preview_pool() -> None:
 
 def correction_queues() -> CorrectionQueues:
     """Return what finds, in the background, which images to correct next."""
-    return _correction_queues(settings().resolved_database_url, settings().data_root)
+    return _correction_queues(settings().resolved_database_url, artifacts())
 
 
 @st.cache_resource(show_spinner=False)
-def _correction_queues(url: str, root: Path) -> CorrectionQueues:
-    return CorrectionQueues(_database(url), LocalStore(root))
+def _correction_queues(url: str, _files: Store) -> CorrectionQueues:
+    return CorrectionQueues(_database(url), _files)
 
 
 @st.cache_resource(show_spinner=False)
@@ -218,9 +222,18 @@ def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath 
 
 
 def upload_folder(token: str) -> Path:
-    """Return the folder in which the files of an upload lie."""
-    with artifacts().workspace(stored.upload_folder(token)) as folder:
-        return folder
+    """Return the folder of this machine in which the files of an upload arrive."""
+    return LocalStore(settings().data_root).path(stored.upload_folder(token))
+
+
+def hand_over(source: Mapping[str, Any]) -> None:
+    """Store the upload of a source of files where workers read it. Call it before a job of this source is submitted.
+
+    Raises:
+        StoreFailed: the object store cannot be reached.
+    """
+    if source["kind"] == "upload":
+        artifacts().hand_over(stored.upload_folder(source["token"]), upload_folder(source["token"]))
 
 
 def uploaded_files(token: str) -> tuple[tuple[str, int], ...]:
@@ -238,11 +251,14 @@ def discard_uploaded_file(token: str, name: PurePosixPath) -> None:
 
 
 def close_upload(token: str) -> None:
-    """Take nothing more under a token; what came in is kept for the job that imports it."""
+    """Take nothing more under a token; what came in, and was handed over, is kept for the job that imports it."""
+    if settings().store_url:
+        shutil.rmtree(upload_folder(token), ignore_errors=True)
     _staging().close(token)
 
 
 def discard_upload(token: str) -> None:
     """Delete what came in under a token; the token can be used again."""
     artifacts().delete(stored.upload_folder(token))
+    shutil.rmtree(upload_folder(token), ignore_errors=True)
     _staging().empty(token)

@@ -65,6 +65,7 @@ def _name_and_start(chosen: ChosenSource, decided: ChosenSource | None) -> None:
 def import_new(name: str, chosen: ChosenSource) -> None:
     """Start the import of a source into a new dataset, and open its page."""
     try:
+        resources.hand_over(chosen.source)
         with resources.database().writing() as session:
             dataset, job = submissions.submit_import(session, name, chosen.source)
     except names.NameTaken as error:  # by somebody else, meanwhile

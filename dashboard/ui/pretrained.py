@@ -129,8 +129,10 @@ def _choose_file() -> None:
         return
     st.markdown(f"{escaped(upload.files[0])} · {size(upload.bytes)}  \nSHA-256 `{_sum(upload)}`")
     if st.button("Use this file", type="primary", key="pretrained-use", width="stretch"):
+        source = {"kind": "upload", "token": upload.token}
+        resources.hand_over(source)
         forget_upload(UPLOAD)
-        _start({"kind": "upload", "token": upload.token})
+        _start(source)
 
 
 def _sum(upload: Upload) -> str:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from engine import VERSION
 from engine.care.image_folders import image_folders
 from engine.store import keys as stored
+from engine.store.base import Store
 from engine.store.disk import PART, replacing
-from engine.store.local import LocalStore
 
 if TYPE_CHECKING:
     from db.inventory import Inventory
@@ -59,7 +59,7 @@ class BackedUp:
 
 def write_backup(
     target: Path,
-    files: LocalStore,
+    files: Store,
     live: Inventory,
     snapshot: Snapshot | None,
     now: datetime,
@@ -84,14 +84,13 @@ def write_backup(
         else:
             copy = beside.with_name(f"{beside.name}.db")
             taken = _copied(files, live, snapshot, copy, opened)
-        sizes = [path.stat().st_size for key in taken.keys if (path := files.root / key).is_file()]
-        total = sum(sizes) + (copy.stat().st_size if copy else 0)
+        total = sum(map(files.size, taken.keys)) + (copy.stat().st_size if copy else 0)
         _refuse_full_disk(target, total)
         with _Writer(beside, total, progress) as writer:
             if copy is not None:
                 writer.add(DATABASE, copy.open("rb"))
             for key in taken.keys:
-                writer.add_if_there(key, taken.held.get(key), files.root / key)
+                writer.add_if_there(key, taken.held.get(key), files)
             writer.finish({"schema": taken.schema, "made_at": now.isoformat()})
         return BackedUp(writer.files, writer.done, tuple(writer.gone), len(taken.runs_at_work))
 
@@ -106,12 +105,12 @@ class _Taken:
     held: dict[str, BinaryIO]
 
 
-def _named(files: LocalStore, inventory: Inventory, held: dict[str, BinaryIO] | None = None) -> _Taken:
+def _named(files: Store, inventory: Inventory, held: dict[str, BinaryIO] | None = None) -> _Taken:
     keys = list(dict.fromkeys(named_keys(inventory, files)))
     return _Taken(keys, inventory.schema()[0], _runs_at_work(inventory), held or {})
 
 
-def _copied(files: LocalStore, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
+def _copied(files: Store, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
     """Copy the database, with the files of every run that trains in it opened before."""
     for suffix in ("", "-wal", "-shm"):
         opened.callback(copy.with_name(f"{copy.name}{suffix}").unlink, missing_ok=True)
@@ -123,7 +122,7 @@ def _copied(files: LocalStore, live: Inventory, snapshot: Snapshot, copy: Path, 
                 return _named(files, inventory, held)
 
 
-def _refuse_bad_place(target: Path, files: LocalStore) -> None:
+def _refuse_bad_place(target: Path, files: Store) -> None:
     if target.exists():
         raise BackupFailed(f"{str(target)!r} is there already. Choose another name, or delete it first.")
     if not target.parent.is_dir():
@@ -160,21 +159,20 @@ def _runs_at_work(inventory: Inventory) -> set[str]:
     return {job.payload["run"] for job in inventory.jobs() if job.status == "running" and job.payload.get("run")}
 
 
-def _held(files: LocalStore, run_ids: Iterable[str], opened: contextlib.ExitStack) -> dict[str, BinaryIO]:
+def _held(files: Store, run_ids: Iterable[str], opened: contextlib.ExitStack) -> dict[str, BinaryIO]:
     """Open models and states of runs that train, so that they can be read as they are now."""
     held: dict[str, BinaryIO] = {}
     for run_id in run_ids:
-        folder = files.root / stored.run_folder(run_id)
+        keys = files.keys(stored.run_folder(run_id))
         # The state first: a model that is newer than the state only means that an epoch is repeated.
-        for pattern in ("*.npz", "*.json", "*.keras"):
-            for path in sorted(folder.rglob(pattern)):
-                if PART not in path.name:
-                    with contextlib.suppress(FileNotFoundError):
-                        held[path.relative_to(files.root).as_posix()] = opened.enter_context(path.open("rb"))
+        for suffix in (".npz", ".json", ".keras"):
+            for key in (key for key in keys if key.endswith(suffix)):
+                with contextlib.suppress(FileNotFoundError), files.local(key) as path:
+                    held[key] = opened.enter_context(path.open("rb"))
     return held
 
 
-def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
+def named_keys(inventory: Inventory, files: Store) -> Iterator[str]:
     """Yield the key of every file that the rows name, images by their ids, runs and measurements by their folders."""
     jobs = {job.id for job in inventory.jobs()}
     folders: dict[str, None] = {}
@@ -212,9 +210,13 @@ class _Writer:
     def __exit__(self, *_: Any) -> None:
         self._zip.close()
 
-    def add_if_there(self, key: str, held: BinaryIO | None, path: Path) -> None:
+    def add_if_there(self, key: str, held: BinaryIO | None, files: Store) -> None:
         try:
-            self.add(key, held or path.open("rb"))
+            if held:
+                self.add(key, held)
+            else:
+                with files.local(key) as path:
+                    self.add(key, path.open("rb"))
         except FileNotFoundError:
             self.gone.append(key)
 

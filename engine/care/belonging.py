@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 SETTLED = timedelta(minutes=10)
 """How old a line has to be to become the mark: a power cut can undo what SQLite wrote last."""
 
-WAY_BACK = (
-    "Stop Maskloom and put the right database back, or restore a backup: set DATA_ROOT to an empty folder and run "
-    "python -m engine restore BACKUP. To start with nothing, set DATA_ROOT to an empty folder."
-)
 
 log = logging.getLogger("maskloom.care")
 
@@ -35,19 +31,33 @@ class NotTogether(Exception):
     """The database does not belong to the files. The message is a sentence with the way back."""
 
 
+def way_back(place: str) -> str:
+    """Return what to do about a database that does not belong to the files of DATA_ROOT or STORE_URL."""
+    empty = f"{place} to {'an empty folder' if place == 'DATA_ROOT' else 'an unused prefix'}"
+    return (
+        f"Stop Maskloom and put the right database back, or restore a backup: set {empty} and run "
+        f"python -m engine restore BACKUP. To start with nothing, set {empty}."
+    )
+
+
 def fault(inventory: Inventory, files: Store) -> str:
     """Return why the database is not the one of these files, with the way back; empty if it is."""
     folders = [name for place in stored.OWNERS for name in files.listing(place).folders if stored.is_id(name)]
+    back = way_back(files.place)
     if not inventory.has_tables():
-        return f"The folders are filled, but the database is missing or empty. {WAY_BACK}" if folders else ""
+        if folders:
+            return f"The folders are filled, but the database is missing or empty. {back}"
+        if files.place == "STORE_URL" and start_of(files):
+            return f"STORE_URL is that of another installation, and the database of this one is empty. {back}"
+        return ""
     mark = _mark(files)
     if mark is not None and not inventory.remembers(mark):
         return (
             "The database is older than the files or of another installation: it lacks what was done here before. "
-            f"{WAY_BACK} If it is the right one after all, delete {stored.mark_key()} in DATA_ROOT."
+            f"{back} If it is the right one after all, delete {stored.mark_key()} in {files.place}."
         )
     if mark is None and folders and not inventory.remembers_any(folders):
-        return f"The database knows none of the folders beside it. {WAY_BACK}"
+        return f"The database knows none of the folders beside it. {back}"
     return ""
 
 
@@ -67,7 +77,12 @@ def open_together(inventory: Inventory, files: Store, migrate: Callable[[], None
 def renew_mark(inventory: Inventory, files: Store, now: datetime) -> None:
     """Store the newest settled line of the audit log beside the files."""
     line = inventory.last_line(now - SETTLED)
-    if line is not None and line != _mark(files):
+    if line is None:
+        return
+    mark = _mark(files)
+    if mark is not None and not inventory.remembers(mark):
+        log.error("The files have become those of another installation. Nothing of it is overwritten.")
+    elif line != mark:
         try:
             files.write(stored.mark_key(), json.dumps(line).encode())
         except OSError as error:

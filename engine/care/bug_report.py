@@ -156,13 +156,18 @@ OF_PEOPLE = ("admin_emails", "allowed_hosts")
 
 
 def shown_settings(current: Settings) -> dict[str, Any]:
-    """Return the settings without secrets and names; of a database's URL only its kind."""
+    """Return the settings without secrets and names; of the URLs of database and store only their kinds."""
     values = current.model_dump(mode="json")
     kind = current.resolved_database_url.partition(":")[0]
     shown = {
         name: HIDDEN if value and (is_secret(name) or name in OF_PEOPLE) else value for name, value in values.items()
     }
-    return shown | {"data_root": "DATA_ROOT", "database_url": f"{kind}://…" if current.database_url else ""}
+    store = current.store_url.partition(":")[0]
+    return shown | {
+        "data_root": "DATA_ROOT",
+        "database_url": f"{kind}://…" if current.database_url else "",
+        "store_url": f"{store}://…" if store else "",
+    }
 
 
 def _requirements() -> list[str]:

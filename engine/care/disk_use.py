@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.care.leftovers import LOST_AND_FOUND
 from engine.core.logs import FOLDER as LOGS
 from engine.store import keys as stored
+from engine.store.disk import CACHE, WORK
 from engine.store.local import LocalStore
 
 KINDS = {
@@ -21,6 +22,7 @@ KINDS = {
     "measurements": (stored.MEASUREMENTS,),
     "uploads": (stored.UPLOADS,),
     "logs": (LOGS, stored.JOBS),
+    "cache": (CACHE, WORK),
     "set aside": (LOST_AND_FOUND,),
 }
 

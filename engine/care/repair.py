@@ -7,7 +7,6 @@ own transaction, and with SQLite no job can be claimed before that has ended.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
@@ -17,7 +16,7 @@ from engine.care.findings import Finding, Report, counted
 from engine.care.leftovers import LOST_AND_FOUND
 from engine.imaging import codec
 from engine.store import keys as stored
-from engine.store.local import LocalStore
+from engine.store.base import Store
 
 if TYPE_CHECKING:
     from db.repair import RepairTransaction
@@ -34,7 +33,7 @@ AGAIN = "Masks of it were gone when the installation was checked. Retry computes
 
 def repair(
     report: Report,
-    files: LocalStore,
+    files: Store,
     transaction: Callable[[], AbstractContextManager[RepairTransaction]],
     migrate: Callable[[], None],
     moment: str,
@@ -73,7 +72,7 @@ def repair(
                     yield steps[finding.kind](finding, rows)
 
 
-def _thumbnails(files: LocalStore, finding: Finding) -> str:
+def _thumbnails(files: Store, finding: Finding) -> str:
     count = 0
     for image_id in _ids(finding):
         key = stored.image_key(finding.owner_id, image_id)
@@ -86,7 +85,7 @@ def _thumbnails(files: LocalStore, finding: Finding) -> str:
     return f"Created {counted(count, 'thumbnail')} again."
 
 
-def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
+def _remove(files: Store, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
     """Delete the rows, and move away what is left of their files: damaged ones, and the other maps of a mask."""
     set_id, ids = finding.owner_id, _ids(finding)
     maps: list[Callable[[str, str], str]]
@@ -101,7 +100,7 @@ def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside:
     return f"Removed {counted(count, noun)} whose files were gone or damaged; {again}."
 
 
-def _measure_again(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
+def _measure_again(files: Store, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
     """Move away what is damaged, and offer to measure again. Nothing is kept: parts were deleted when it ended."""
     if not rows.offer_retry("objects", finding.owner_id, AGAIN_MEASURED):
         return f"Left alone, because there is no job to retry: {finding.sentence}"
@@ -115,28 +114,19 @@ def _ask(rows: RepairTransaction, kind: str, finding: Finding) -> str:
     return f"Left alone, because there is no job to retry: {finding.sentence}"
 
 
-def _set_aside(files: LocalStore, items: Collection[str], aside: PurePosixPath) -> str:
+def _set_aside(files: Store, items: Collection[str], aside: PurePosixPath) -> str:
     """Move files or folders below DATA_ROOT to `aside`, where each keeps its path."""
     moved = 0
     for item in items:
-        source, target = files.root / item, files.root / aside / item
-        if not source.exists() and not source.is_symlink():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-        moved += 1
+        moved += files.move(item, f"{aside}/{item}")
     if moved:
-        (files.root / LOST_AND_FOUND / "README.txt").write_text(NOTE)
+        files.write(f"{LOST_AND_FOUND}/README.txt", NOTE.encode())
     return f"Moved {counted(moved, 'file or folder', 'files or folders')} to {aside}."
 
 
-def _delete(files: LocalStore, finding: Finding) -> str:
+def _delete(files: Store, finding: Finding) -> str:
     for item in finding.items:
-        path = files.root / item
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        files.remove(item)
     what = ("upload", "uploads") if finding.kind == "stale_upload" else ("half-written file", "half-written files")
     return f"Deleted {counted(len(finding.items), *what)}."
 

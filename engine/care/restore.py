@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
-from engine.store.disk import PART
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import CACHE, PART, WORK
 from engine.store.keys import BadKey, is_key
 from engine.store.local import LocalStore
 
@@ -28,15 +30,15 @@ DAMAGED = "The backup is damaged or cut short, or is no backup of Maskloom"
 
 def restore_files(
     source: Path,
-    files: LocalStore,
+    files: Store,
     database: Path | None,
     prepare: Callable[[Path], object],
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Restore a backup into an empty DATA_ROOT, completely or not at all; return its manifest.
+    """Restore a backup into an empty DATA_ROOT or STORE_URL, completely or not at all; return its manifest.
 
     Everything is unpacked and checked in a temporary folder in DATA_ROOT; only a complete backup is moved out of it,
-    the database last.
+    the database last. If an object store fails meanwhile, the restore can be repeated.
 
     Args:
         database: the path of the SQLite file; None for another database, where only files are restored.
@@ -46,11 +48,12 @@ def restore_files(
         BackupFailed: the folder is not empty, or the backup is damaged or of another kind. Nothing was restored.
     """
     stage = files.root / STAGE
-    _refuse_unless_empty(files.root, stage, database)
+    _refuse_unless_empty(files, stage, database)
     try:
         with zipfile.ZipFile(source) as archive:
             manifest = _manifest(archive)
             _check_kind(manifest, database)
+            _refuse_stored(files, manifest)
             _refuse_full_disk(files.root, sum(size for size, _ in manifest["files"].values()))
             _unpack(archive, manifest["files"], LocalStore(stage), progress)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
@@ -65,17 +68,35 @@ def restore_files(
     try:
         if database is not None:
             prepare(stage / DATABASE)
+        _upload(stage, files)
         _move(stage, files.root, database)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     return manifest
 
 
-def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None:
+def _refuse_stored(files: Store, manifest: dict[str, Any]) -> None:
+    """Refuse an object store that holds anything but files of this backup, which a restore that failed has left."""
+    for place in (*stored.OWNERS, stored.MODELS, stored.JOBS, stored.UPLOADS):
+        if not manifest["files"].keys() >= set(files.keys(place)):
+            raise BackupFailed(f"{files.place} is not empty. Set it to an unused prefix.")
+
+
+def _upload(stage: Path, files: Store) -> None:
+    """Store what was unpacked, if that is not done by moving it."""
+    if files.place == "DATA_ROOT":
+        return
+    for folder in sorted(entry for entry in stage.iterdir() if entry.is_dir()):
+        files.hand_over(folder.name, folder)
+        shutil.rmtree(folder)
+
+
+def _refuse_unless_empty(files: Store, stage: Path, database: Path | None) -> None:
+    root = files.root
     if database is not None and database.exists():
         raise BackupFailed(f"There is already a database {str(database)!r}. Move it away before a restore.")
     moved = _moved(stage)
-    if root.exists() and any(entry != stage and entry.name not in moved for entry in root.iterdir()):
+    if root.exists() and any(entry != stage and entry.name not in {*moved, CACHE, WORK} for entry in root.iterdir()):
         raise BackupFailed(
             f"{str(root)!r} is not empty, and a backup is restored into an empty folder only. Set DATA_ROOT to a new "
             "folder, or move away what is there."

@@ -41,7 +41,7 @@ from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from engine.training.job import concerns, teachable
 from engine.training.run_details import encoder_weights, label_share_note
 from engine.work.context import JobFailed
@@ -71,7 +71,7 @@ class Installation:
 
     def __init__(self) -> None:
         self.settings: Settings = settings()
-        self.files = LocalStore(self.settings.data_root)
+        self.files = open_store(self.settings)
         self.database = Database(self.settings.resolved_database_url, actor=lambda: COMMAND_LINE)
         open_together(Inventory(self.database), self.files, self.database.migrate, utc_now())
 
@@ -245,7 +245,7 @@ def train(
             session,
             row.id,
             label_set.id if label_set else None,
-            _name(session, Run, name, *parts, preset),
+            _name(session, Run, name, *parts, preset.replace("_", " ")),
             preset,
             config.model_dump(mode="json"),
             VERSION,

@@ -15,14 +15,15 @@ from db.columns import utc_now
 from db.inventory import Inventory
 from db.repair import repairing
 from db.session import Database, sqlite_file
-from engine.care.belonging import WAY_BACK
+from engine.care.belonging import way_back
 from engine.care.checkup import check
 from engine.care.findings import Report
 from engine.care.repair import repair
 from engine.cli.commands import AsJson, CommandFailed, app, print_result
 from engine.core import logs
 from engine.core.settings import Settings, settings
-from engine.store.local import LocalStore
+from engine.store.base import Store
+from engine.store.opening import open_store
 
 log = logging.getLogger("maskloom.doctor")
 
@@ -37,7 +38,8 @@ def doctor(
 ):
     """Check the database against the files. Exit status 0: no fault; 1: faults remain."""
     current = settings()
-    database, files = _opened(current), LocalStore(current.data_root)
+    files = open_store(current, trusts_cache=False)
+    database = _opened(current, files)
     report = _checked(database, files, current, quick, as_json)
     done: list[str] = []
     if repairs and not report.clean:
@@ -61,15 +63,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _opened(current: Settings) -> Database:
+def _opened(current: Settings, files: Store) -> Database:
     """Open the database as it is, without creating or migrating it: a check changes nothing."""
     file = sqlite_file(current.resolved_database_url)
     if file and not file.is_file():
-        raise CommandFailed(f"There is no database {str(file)!r}. Is DATA_ROOT the right folder? If it is: {WAY_BACK}")
+        back = way_back(files.place)
+        raise CommandFailed(f"There is no database {str(file)!r}. Is DATA_ROOT the right folder? If it is: {back}")
     return Database(current.resolved_database_url)
 
 
-def _checked(database: Database, files: LocalStore, current: Settings, quick: bool, quiet: bool) -> Report:
+def _checked(database: Database, files: Store, current: Settings, quick: bool, quiet: bool) -> Report:
     columns = (TextColumn("Looking at files: {task.completed:,.0f}"), TimeElapsedColumn())
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -18,7 +18,7 @@ from db.workers import TAG
 from engine.cli.commands import CommandFailed, app
 from engine.core import logs
 from engine.core.settings import settings
-from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from engine.work.joining import JoinedWorker, refuse_strangers
 from engine.work.registration import new_worker
 from engine.work.worker import kinds_of
@@ -49,10 +49,10 @@ def worker(
         if not TAG.fullmatch(each):
             raise CommandFailed(f"A tag has up to 64 letters, digits, '.', '_' and '-'. Got {each!r}.")
     current = settings()
-    if not current.data_root.is_dir():
+    if not current.store_url and not current.data_root.is_dir():
         raise CommandFailed(f"DATA_ROOT is no folder: {str(current.data_root)!r}. Set it to the one that the app uses.")
     database = Database(current.resolved_database_url)
-    refuse_strangers(database, LocalStore(current.data_root))
+    refuse_strangers(database, open_store(current))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logs.configure("worker", current)
     row = new_worker(WorkerKind.JOINED, slots, set(tag or []))

@@ -23,7 +23,7 @@ from engine.care.findings import counted
 from engine.care.restore import restore_files
 from engine.cli.commands import AsJson, Installation, app, print_result
 from engine.core.settings import settings, sqlite_url
-from engine.store.local import LocalStore
+from engine.store.opening import open_store
 
 CUT_OFF = "It ran or waited when the backup was made. Resume it: what was finished is kept."
 
@@ -73,7 +73,7 @@ def restore(file: Path, as_json: AsJson = False):
     with _clean_exit(), _bar("Restoring", as_json) as progress:
         manifest = restore_files(
             file,
-            LocalStore(current.data_root),
+            open_store(current),
             sqlite_file(current.resolved_database_url),
             lambda path: ended.append(ready(path)),
             progress,

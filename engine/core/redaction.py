@@ -29,6 +29,8 @@ _PATTERNS = (
     (re.compile(r"(\buploads/)[0-9a-f]{32}"), rf"\1{HIDDEN}"),  # whoever knows it may add to the upload
 )
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+PROVIDERS = ("AWS_", "AZURE_", "GOOGLE_")
+"""How the variables of object stores begin."""
 SHORTEST_SECRET = 4
 """Shorter values would be found everywhere in a text."""
 
@@ -39,9 +41,11 @@ def is_secret(name: str) -> bool:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Return the secret values of an installation's settings, the longest first."""
+    """Return the secret values of an installation's settings and of its object store's variables, the longest first."""
     values = (getattr(settings, name) for name in type(settings).model_fields if is_secret(name))
     found = {value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values}
+    of_provider = [name for name in os.environ if name.startswith(PROVIDERS)]
+    found |= {os.environ[name] for name in of_provider if is_secret(name) or name.endswith("_KEY")}
     password = urlsplit(settings.database_url).password
     if password:
         found |= {password, unquote(password)}

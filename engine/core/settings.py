@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
+    store_url: str = Field(
+        "", description="URL of an object store, such as s3://bucket/prefix; empty means the folder DATA_ROOT."
+    )
+    store_cache_mb: int = Field(
+        20_000, ge=100, description="Maximum size of the cache of an object store in DATA_ROOT/cache of each machine."
+    )
     launcher: str = Field("local", description="How workers are started: local, command or ray.")
     launch_command: str = Field(
         "",
@@ -134,6 +140,14 @@ class Settings(BaseSettings):
         if self.launcher == "command" and not ("{worker}" in self.launch_command or "{options}" in self.launch_command):
             raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as: sbatch --wrap '{worker}'")
         return self
+
+    @field_validator("store_url")
+    @classmethod
+    def _object_store(cls, value: str) -> str:
+        # No key may be in it: it is shown, logged and part of messages.
+        if value and not re.fullmatch(r"(s3|gs|az)://[^/?#@:]+(/[^?#@]*)?", value):
+            raise ValueError("it must be s3://, gs:// or az:// with a bucket and no key, such as s3://bucket/prefix")
+        return value.rstrip("/")
 
     @field_validator("database_url")
     @classmethod

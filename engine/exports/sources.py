@@ -142,7 +142,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         method=label_set.method if label_set else "",
         imported_from=imported_from(label_set),
         reference=reference,
-        preset=run.preset,
+        preset=run.preset.replace("_", " "),
         weights=weights_name(run.details),
         label_weights=label_weights(run.details),
         hardware=hardware_line(run.details),

@@ -25,9 +25,11 @@ from engine.imaging import codec, metrics
 from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling.base import (
     LabelParams,
+    Method,
     class_count,
     draw,
     draw_mask,
+    drawing,
     find_method,
     fit_sample,
     fit_state,
@@ -164,7 +166,8 @@ def _learn(
 ) -> int:
     """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at.
 
-    A state that takes long to find is taken from the dataset's cache, where the page has found it before.
+    A state that takes long to find is taken from the dataset's cache, where the page has found it before. A method that
+    another one has chosen on a few images then learns from its own sample of the dataset.
     """
     method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
     learns = method.fit is not None and state is None
@@ -177,25 +180,46 @@ def _learn(
         slow = fit_key(method.name, params, label_set.seed, hashes, tasks[0].left_out.key)
         state = tasks[0].cache.fitted(slow)
     if learns and state is None:
-        total = len(sample) + len(tasks)
-        context.progress(0, total, phase=LOOKING)
-        for look in processes.map(look_at_image, sample, len(sample)):
-            looks.append(look)
-            context.progress(len(looks), total, phase=LOOKING)
-            if context.should_stop():
-                raise JobStopped({"images": done})
-        try:
-            state = fit_state(method, looks, params, label_set.seed)
-        except ValueError as error:
-            raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
+        looks = _look(context, processes, sample, done, 0, len(sample) + len(tasks))
+        state = _fitted(method, looks, params, label_set.seed)
         if slow:
             tasks[0].cache.keep_fitted(slow, state)
+    if state is not None and method.chosen is not None and not done:
+        delegate, values, own = drawing(method, params, state)
+        more = fit_sample(tasks, delegate)
+        if own is not None and own.get("images", len(more)) < len(more):
+            # What was chosen on a few images learns from as many as if it had been asked for
+            others = [replace(task, method=delegate.name, params=values) for task in more]
+            again = _look(context, processes, others, done, len(looks), len(looks) + len(others) + len(tasks))
+            state = state | {"state": _fitted(delegate, again, values, label_set.seed)}
+            looks, learns = looks + again, True
     # A set that was begun without a key may hold masks of older code: others must not copy from it.
     if learns or (label_set.recipe_key is None and not done):
         with context.writing() as session:
             key = recipe_key(method.name, params, label_set.seed, state, tasks[0].left_out.key)
             recipes.set_state(session, label_set.id, state, key)
     return len(looks)
+
+
+def _look(
+    context: JobContext, processes: Pool, sample: Sequence[Task], done: int, before: int, total: int
+) -> list[Any]:
+    """Return the looks at images, after `before` others of `total` steps; stopped, the job has `done` masks."""
+    looks: list[Any] = []
+    context.progress(before, total, phase=LOOKING)
+    for look in processes.map(look_at_image, sample, len(sample)):
+        looks.append(look)
+        context.progress(before + len(looks), total, phase=LOOKING)
+        if context.should_stop():
+            raise JobStopped({"images": done})
+    return looks
+
+
+def _fitted(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
+    try:
+        return fit_state(method, looks, params, seed)
+    except ValueError as error:
+        raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
 
 
 def _name_classes(context: JobContext, label_set: LabelSet, dataset: Dataset, state: dict[str, Any] | None) -> None:

@@ -86,7 +86,7 @@ def rank(
     state: dict[str, Any] | None = None,
     agreed: float = 1.0,
 ) -> Tried:
-    """Return a candidate with its entry in the ranking.
+    """Return a candidate with its entry in the ranking, whose `quality` includes its `margin`.
 
     Args:
         ease: by how much its images are easier than all images.
@@ -100,6 +100,7 @@ def rank(
         "params": dict(candidate.params),
         "title": candidate.title or find_method(candidate.method).title,
         "quality": round(quality, 4),
+        "margin": 0 - candidate.handicap,
         "parts": parts,
         "clear": found.clear,
         "images": found.images,

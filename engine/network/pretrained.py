@@ -15,9 +15,9 @@ from typing import Any
 
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config import DEFAULT_PRESET, FROM_LABELS
-from engine.core.settings import settings
 from engine.store import keys as stored
 from engine.store.base import Store
+from engine.store.opening import local_copy
 
 IMAGENET = "imagenet"
 ABOUT = "MobileNetV2 with ImageNet weights, from Keras Applications (9 MB, Apache License 2.0)"
@@ -112,12 +112,12 @@ def file_and_sum(file: str, sha256: str) -> str:
 
 def installed_path() -> Path:
     """Return where the weights of this installation are, if any were added."""
-    return settings().data_root / stored.encoder_weights_key()
+    return local_copy(stored.encoder_weights_key())
 
 
 def installed_here() -> Pretrained | None:
     """Return what was added to the installation of the settings, or None if that is unknown."""
-    return _parsed(_read_record(settings().data_root / stored.pretrained_record_key()))
+    return _parsed(_read_record(local_copy(stored.pretrained_record_key())))
 
 
 def short_name(weights: str) -> str:

@@ -16,6 +16,10 @@ class MissingFile(FileNotFoundError):
         return cls(f"The stored file {key} is gone: it was deleted or moved outside of Maskloom.")
 
 
+class StoreFailed(OSError):
+    """The store cannot be used or does not respond. The message is a sentence without secrets."""
+
+
 class Listing(NamedTuple):
     """Names directly inside a folder, each sorted. They may be names that no key has."""
 
@@ -31,7 +35,16 @@ class Store(Protocol):
     Raises:
         BadKey: from every method, for a key that `engine.store.keys` cannot have built.
         MissingFile: from `read`, `tail`, `local`, `modified` and `version`, for a file that does not exist.
+        StoreFailed: from every method of an object store that cannot be reached or refuses.
     """
+
+    @property
+    def root(self) -> Path:
+        """The folder of this machine that files lie in or pass through."""
+
+    @property
+    def place(self) -> str:
+        """The setting that says where the files are: DATA_ROOT or STORE_URL."""
 
     def read(self, key: str) -> bytes:
         """Return the content of a file."""
@@ -52,11 +65,23 @@ class Store(Protocol):
         """Yield a path to write to. The file is stored as `key` when the block ends without an exception."""
 
     def workspace(self, key: str) -> AbstractContextManager[Path]:
-        """Yield the path of a file or folder that is changed in place, and stored at the latest when the block ends.
+        """Yield the path of a folder that is changed in place, and stored at the latest when the block ends.
 
-        For what needs a file system: training state, the sample cache, an upload that arrives, a log that grows.
+        For what needs a file system: training state, the sample cache, an upload, whose names need not be keys.
         Neither the path nor its parent need exist yet.
         """
+
+    def publish(self, key: str) -> None:
+        """Store now what has changed in a workspace that this process has open, for others to read."""
+
+    def growing(self, key: str) -> AbstractContextManager[Path]:
+        """Yield the path of a log to append to. It is stored while it grows; a store that fails is no error."""
+
+    def scratch(self, key: str) -> AbstractContextManager[Path]:
+        """Yield an empty folder of this machine, unfinished in name, that is deleted when the block ends."""
+
+    def hand_over(self, key: str, folder: Path) -> None:
+        """Store all files of a folder of this machine, whose names need not be keys, as the folder `key`."""
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file, or any file below such a folder."""
@@ -82,6 +107,12 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Delete a file or a whole folder; it need not exist."""
 
+    def remove(self, path: str) -> None:
+        """Delete a file or folder by its path in `listing` or `unfinished`, which need not be a key."""
+
+    def move(self, path: str, target: str) -> bool:
+        """Move a file or folder by its path in `listing`, which need not be a key. False if there is none."""
+
     def delete_unfinished(self, folder: str, beginning: str = "", *, subfolders: bool = True) -> None:
         """Delete the unfinished files and folders of a killed writer whose names start with `beginning`.
 
@@ -89,7 +120,7 @@ class Store(Protocol):
         """
 
     def free_bytes(self) -> int:
-        """Return how many bytes can still be stored."""
+        """Return how many bytes this machine has room for."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from pathlib import Path
 PART = ".part"
 """In the name of every file or folder that is not finished."""
 
+CACHE, WORK = "cache", "work"
+"""Folders in DATA_ROOT with an object store: what was read or written lately, and what is being written."""
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:

@@ -33,6 +33,8 @@ MODELS = "models"
 WORKERS_LOG = "workers.log"
 """Written by workers between jobs, beside the logs of the jobs."""
 
+_WRITTEN_ONCE = ("images", "thumbs", "corrections", "left_out")
+
 Part = Literal["objects", "images"]
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -46,6 +48,14 @@ class BadKey(ValueError):
 def is_key(path: str) -> bool:
     """Whether a relative path can be a key: no part of it is empty, hidden, absolute or ".."."""
     return all(_SEGMENT.fullmatch(part) for part in path.split("/"))
+
+
+def is_written_once(key: str) -> bool:
+    """Whether a file never changes once it is there; a job that is resumed writes the same label again."""
+    parts = key.split("/")
+    return (parts[0] == DATASETS and len(parts) > 3 and parts[2] in _WRITTEN_ONCE) or (
+        parts[0] == LABELS and EXPORTS not in parts
+    )
 
 
 def checked(key: str) -> str:
@@ -345,6 +355,11 @@ def app_key() -> str:
 def upload_folder(token: str) -> str:
     """The files of one upload from the browser, until they are imported."""
     return f"{UPLOADS}/{checked_id(token)}"
+
+
+def measure_key() -> str:
+    """Where a job that measures settings has its temporary folder."""
+    return f"{JOBS}/measure"
 
 
 def job_log_key(job_id: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 from engine.store.base import Listing, MissingFile
 from engine.store.disk import PART, replacing
@@ -19,6 +21,8 @@ class LocalStore:
     """Files below one root folder; a key is the path relative to it. Implements `engine.store.base.Store`."""
 
     root: Path
+
+    place: ClassVar[str] = "DATA_ROOT"
 
     def path(self, key: str) -> Path:
         """Return the path of `key`, whether it exists or not. Not part of `Store`: only for this machine's care.
@@ -61,6 +65,24 @@ class LocalStore:
     def workspace(self, key: str) -> Iterator[Path]:
         yield self.path(key)
 
+    def publish(self, key: str) -> None:
+        pass
+
+    @contextmanager
+    def growing(self, key: str) -> Iterator[Path]:
+        yield self.path(key)
+
+    @contextmanager
+    def scratch(self, key: str) -> Iterator[Path]:
+        beside = self.path(key)
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f"{beside.name}{PART}", dir=beside.parent, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+    def hand_over(self, key: str, folder: Path) -> None:
+        if folder != self.path(key):
+            shutil.copytree(folder, self.path(key), dirs_exist_ok=True)
+
     def exists(self, key: str) -> bool:
         return self.path(key).exists()
 
@@ -94,6 +116,17 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         _delete(self.path(key))
+
+    def remove(self, path: str) -> None:
+        _delete(self.root / path)
+
+    def move(self, path: str, target: str) -> bool:
+        source, destination = self.root / path, self.root / target
+        if not source.exists() and not source.is_symlink():
+            return False
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(destination)
+        return True
 
     def delete_unfinished(self, folder: str, beginning: str = "", *, subfolders: bool = True) -> None:
         base, pattern = self.path(folder), f"{beginning}*{PART}*"

@@ -112,6 +112,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
 
     def store_round(finished: Round) -> None:
+        report.publish()
         values = round_values(context.artifacts, chosen, images, dataset.lookup, finished, left_out)
         with context.writing() as session:
             rounds.save_round(session, chosen.id, finished.number, **values)
@@ -183,6 +184,7 @@ class _Report:
         self._epochs = self._per_round * self._rounds
         self._pace, self._epoch = Pace(), 0
         self.pruned = ""
+        self.publish = partial(context.artifacts.publish, stored.run_folder(run_id))  # before rows name files
 
     def update(self, **values: Any) -> None:
         with self._context.writing() as session:
@@ -220,6 +222,7 @@ class _Report:
         )
 
     def epoch_ended(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.publish()
         with self._context.writing() as session:
             runs.save_metrics(session, self._run_id, epoch, metrics)
             found = sweeps.curves(session, self._run_id)
@@ -229,6 +232,7 @@ class _Report:
             self.pruned = f"Pruned after epoch {epoch}: it was below the median of the other trials of its sweep."
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.publish()
         self.update(best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
 
 

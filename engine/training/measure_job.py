@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -67,10 +66,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     what = job.payload["what"]
     left_out = LeftOut(context.artifacts, stored.left_out_key(dataset.id, dataset.left_out_id))
     samples = training_samples(context, teacher, _few_rows(images, config, what), left_out=left_out)
-    with context.artifacts.workspace(stored.JOBS) as folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="measure.part", dir=folder, ignore_cleanup_errors=True) as temporary:
-            result = _measured(context, what, config, samples, Path(temporary))
+    with context.artifacts.scratch(stored.measure_key()) as folder:
+        result = _measured(context, what, config, samples, folder)
     if what == "trial" and result["steps"]:
         shapes: dict[tuple[int, int], int] = {}
         for image in images:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.core.system_errors import FULL, is_full_disk, is_unreachable_server, sqlite_says, sqlstate
+from engine.store.base import StoreFailed
 from engine.training.memory_advice import memory_advice
 
 
@@ -16,6 +17,8 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
         return f"{FULL} Free some space, then retry: what was finished is kept."
     if any(sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or sqlstate(cause) == "55P03" for cause in causes):
         return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
+    if store_failure := next((cause for cause in causes if isinstance(cause, StoreFailed)), None):
+        return str(store_failure)  # and not that of the image that could not be read or stored
     if lost_database(error):
         return "The database could not be reached. See that its server runs, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):

@@ -64,7 +64,7 @@ def refuse_strangers(database: Database, files: Store) -> None:
         app = workers.app_of(session)
     assert app is not None
     if start_of(files) != app.id or fault(inventory, files):
-        raise CannotJoin("DATA_ROOT is not the folder of this database. Set it to the folder that the app uses.")
+        raise CannotJoin(f"{files.place} is not that of this database. Set it to what the app uses.")
     if database.is_sqlite and app.host != socket.gethostname():
         raise CannotJoin(
             f"The database is SQLite, which serves one machine ({app.host!r}). Before others join, move it to "

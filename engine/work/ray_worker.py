@@ -16,6 +16,7 @@ import time
 from typing import Any, TextIO
 
 from engine import VERSION
+from engine.core.redaction import PROVIDERS
 from engine.core.settings import REPOSITORY_ROOT, settings
 from engine.work.ray_cluster import IN_RAY, NAMESPACE, NoRay, connect
 
@@ -106,7 +107,11 @@ def _begin(ray: Any, actor: Any, wanted: dict[str, Any], options: list[str]) -> 
     current = settings()
     # As an argument, which no list of processes shows
     known = type(current).model_fields
-    passed = {name: value for name, value in current.as_environment().items() if name.lower() in known}
+    passed = {
+        name: value
+        for name, value in current.as_environment().items()
+        if name.lower() in known or (current.store_url and name.startswith(PROVIDERS))
+    }
     until = time.monotonic() + IN_TIME * current.launch_timeout_s
     placed = False
     try:

@@ -31,7 +31,7 @@ from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from engine.sweeps.study import is_installed as optuna_is_installed
 from engine.training.memory_advice import memory_advice
 from engine.work import ray_cluster
@@ -55,7 +55,7 @@ class WorkerContext:
     """The context of a running job (the contract is `engine.work.context.JobContext`)."""
 
     def __init__(self, database: Database, job: Job, current: Settings, by: Worker | None = None) -> None:
-        self.artifacts: Store = LocalStore(current.data_root)
+        self.artifacts = open_store(current)
         self._by, self.handing_back = by, False
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
@@ -184,7 +184,7 @@ def run_job(database: Database, job: Job, current: Settings, by: Worker | None =
     context = WorkerContext(database, job, current, by)
     status, error, result, hand_back = JobStatus.FINISHED, None, None, False
     log_key = stored.job_log_key(job.id)
-    with logs.about(job.id), context.artifacts.workspace(log_key) as path, _output_to(path):
+    with logs.about(job.id), context.artifacts.growing(log_key) as path, _output_to(path):
         log.info("Attempt %d of %s job %s.", job.attempt, job.kind, job.id, extra={"event": "job_started"})
         try:
             with context.alive():
@@ -290,7 +290,7 @@ def work(database: Database, current: Settings, by: Worker | None = None) -> lis
 
 def _next_job(database: Database, current: Settings, worker: Worker) -> Job | None:
     if worker.kind == WorkerKind.LOCAL or optuna_is_installed():  # what one machine lacks is no reason to stop
-        advance(database, LocalStore(current.data_root))
+        advance(database, open_store(current))
     return _claim(database, current, kinds_of(worker), worker)
 
 
@@ -372,7 +372,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         _work_for(database, current, sys.argv[1])
     else:
-        open_together(Inventory(database), LocalStore(current.data_root), database.migrate, utc_now())
+        open_together(Inventory(database), open_store(current), database.migrate, utc_now())
         done = work(database, current)
         if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
             signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration
@@ -382,7 +382,7 @@ def main() -> None:
 
 def _work_for(database: Database, current: Settings, worker_id: str) -> None:
     """Work in the name of a joined worker (`engine.work.joining`), which watches the queue and starts this process."""
-    refuse_strangers(database, LocalStore(current.data_root))
+    refuse_strangers(database, open_store(current))
     with database.reading() as session:
         worker = session.get(Worker, worker_id)
     if worker is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+S3 = "requirements-s3.txt"
 
 
 def pins(file: str) -> list[str]:
@@ -16,13 +17,16 @@ def pins(file: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("-")]
 
 
-@pytest.mark.parametrize("pin", pins("requirements.txt") + pins("requirements-dev.txt") + pins("constraints.txt"))
+ALL = ("requirements.txt", "requirements-dev.txt", S3, "constraints.txt")
+
+
+@pytest.mark.parametrize("pin", [pin for file in ALL for pin in pins(file)])
 def test_every_requirement_is_pinned(pin):
     assert re.fullmatch(r"[A-Za-z0-9_.-]+==[^=\s]+(\s*;.*)?", pin)
 
 
 def test_the_page_lists_exactly_what_is_required():
-    required = {pin.split("==")[0].lower() for pin in pins("requirements.txt") + pins("requirements-dev.txt")}
+    required = {pin.split("==")[0].lower() for file in ALL[:3] for pin in pins(file)}
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| ([a-z][a-z0-9-]+) \|", page, re.M))
     assert listed == required
@@ -30,9 +34,10 @@ def test_the_page_lists_exactly_what_is_required():
 
 PRODUCTION = ("dashboard", "engine", "db")
 OURS = {*PRODUCTION, "tests", "benchmarks"}
-OPTIONAL = {"torch", "pi_heif", "optuna", "ray"}
-"""benchmarks/torch_unet.py runs only where PyTorch is installed; pi-heif, Optuna and Ray come with the extras
-maskloom[heic], maskloom[sweeps] and maskloom[ray]."""
+OPTIONAL = {"torch", "pi_heif", "optuna", "ray", "obstore", "s3fs"}
+"""benchmarks/torch_unet.py runs only where PyTorch is installed, part of benchmarks/object_store.py where s3fs is;
+pi-heif, Optuna, Ray and obstore come with the extras maskloom[heic], maskloom[sweeps], maskloom[ray] and
+maskloom[objects]."""
 NAMESPACES = {"google.protobuf": "protobuf"}
 """Packages of several distributions below one name."""
 
@@ -78,7 +83,7 @@ def test_what_production_code_imports_is_in_requirements_txt():
 
 
 def test_what_tests_and_benchmarks_import_is_in_the_requirements():
-    assert undeclared(("tests", "benchmarks"), names("requirements.txt", "requirements-dev.txt")) == {}
+    assert undeclared(("tests", "benchmarks"), names("requirements.txt", "requirements-dev.txt", S3)) == {}
 
 
 def test_an_undeclared_import_is_reported():

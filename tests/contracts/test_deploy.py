@@ -38,6 +38,16 @@ def test_the_compose_file_sets_only_settings_and_shares_database_and_files():
     assert len({service["environment"]["DATABASE_URL"] for service in ours.values()}) == 1
 
 
+def test_the_compose_file_of_an_object_store_sets_only_settings_and_variables_of_its_client():
+    text = (DEPLOY / "compose.objects.yaml").read_text(encoding="utf-8").replace("!override", "")
+    services = yaml.safe_load(text)["services"]
+    assert set(services) == {"objects", *(SERVICES.keys() - {"database"})}
+    for name in ("app", "worker"):
+        ours = {key for key in services[name]["environment"] if not key.startswith("AWS_")}
+        assert {key.lower() for key in ours} <= set(Settings.model_fields)
+        assert Settings(store_url=services[name]["environment"]["STORE_URL"]).store_url
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
 def test_systemd_accepts_the_unit(tmp_path):
     unit = tmp_path / "maskloom-worker.service"

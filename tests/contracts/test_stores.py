@@ -8,17 +8,20 @@ import pytest
 
 from engine.store import keys as stored
 from engine.store.base import MissingFile, StoredFile
+from engine.store.disk import PART
 from engine.store.keys import BadKey
 from engine.store.local import LocalStore
+from engine.store.objects import ObjectStore
 
-STORES = {"local": LocalStore}
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO = "1" * 32, "2" * 32
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=["local", "objects"])
 def store(request, tmp_path):
-    return STORES[request.param](tmp_path / "root")
+    if request.param == "local":
+        return LocalStore(tmp_path / "root")
+    return ObjectStore(request.getfixturevalue("s3").bucket(), tmp_path / "root", patience_s=5)
 
 
 def test_what_is_written_is_read_and_replaced_whole(store):
@@ -111,6 +114,63 @@ def test_a_workspace_is_changed_in_place(store):
         folder.mkdir(parents=True)
         (folder / stored.BEST_MODEL).write_bytes(b"model")
     assert store.read(stored.best_model_key(ONE)) == b"model"
+
+
+def test_what_a_workspace_has_is_stored_when_it_is_published(store):
+    with store.workspace(stored.run_folder(ONE)) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / stored.BEST_MODEL).write_bytes(b"model")
+        store.publish(stored.run_folder(ONE))
+        assert store.read(stored.best_model_key(ONE)) == b"model"
+    store.publish(stored.run_folder(TWO))  # none is open
+
+
+def test_a_workspace_is_stored_when_its_block_fails(store):
+    with pytest.raises(RuntimeError), store.workspace(stored.run_folder(ONE)) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / stored.BEST_MODEL).write_bytes(b"model")
+        raise RuntimeError
+    assert store.read(stored.best_model_key(ONE)) == b"model"
+
+
+def test_a_log_goes_on_where_the_attempt_before_has_ended(store):
+    for line in (b"first\n", b"second\n"):
+        with store.growing(stored.job_log_key(ONE)) as path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as log:
+                log.write(line)
+    assert store.tail(stored.job_log_key(ONE), 100) == "first\nsecond\n"
+
+
+def test_a_scratch_folder_is_unfinished_and_gone_at_the_end(store):
+    with store.scratch(stored.measure_key()) as folder:
+        (folder / "pixels").write_bytes(b"1")
+        assert store.keys(stored.JOBS) == [] and PART in folder.name
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_handed_over_is_a_workspace_with_the_same_names(store, tmp_path):
+    names = {"a b/häß (1)#%20&.png", "x/y.png"}
+    for name in names:
+        (tmp_path / "staged" / name).parent.mkdir(parents=True)
+        (tmp_path / "staged" / name).write_text(name)
+    store.hand_over(stored.upload_folder(ONE), tmp_path / "staged")
+    with store.workspace(stored.upload_folder(ONE)) as folder:
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == names
+    store.remove(f"{stored.upload_folder(ONE)}/x")
+    assert store.listing(stored.upload_folder(ONE)).folders == ["a b"]
+
+
+def test_a_file_or_a_folder_is_moved_aside(store):
+    for key in (stored.image_key(ONE, ONE), stored.truth_key(ONE, ONE), stored.thumb_key(TWO, ONE)):
+        store.write(key, key.encode())
+    assert store.move(stored.dataset_folder(ONE), "lost+found/ones") is True
+    assert store.move(stored.thumb_key(TWO, ONE), "lost+found/thumb.webp") is True
+    assert store.move(stored.thumb_key(TWO, ONE), "lost+found/again.webp") is False
+    assert store.keys(stored.DATASETS) == []
+    assert store.read(f"lost+found/ones/images/{ONE}.png") == stored.image_key(ONE, ONE).encode()
+    assert store.read("lost+found/thumb.webp") == stored.thumb_key(TWO, ONE).encode()
 
 
 def test_a_store_and_its_files_travel_to_another_process(store):

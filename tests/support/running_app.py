@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import text
 
@@ -22,6 +23,7 @@ from db.columns import Base
 from db.session import Database
 from engine.core.settings import Settings
 from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from tests.support.installation import REPOSITORY, Installation
 
 APP = REPOSITORY / "dashboard" / "app.py"
@@ -72,7 +74,9 @@ def _is_worker(process: Path, data_root: Path) -> bool:
 @contextmanager
 def running(data_root: Path, *options: str, script: Path = APP, **environment: str) -> Iterator[RunningApp]:
     """Run `streamlit run script` until the block ends; workers it started end with it."""
-    settings = Settings(data_root=data_root, database_url="")
+    store_url = {**os.environ, **environment}.get("STORE_URL", "")
+    settings = Settings(data_root=data_root, database_url="", store_url=store_url)
+    files = cast(LocalStore, open_store(settings))
     log = data_root.parent / "app.log"
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
@@ -86,9 +90,7 @@ def running(data_root: Path, *options: str, script: Path = APP, **environment: s
             stdout=output,
             stderr=output,
         )
-    app = RunningApp(
-        f"http://127.0.0.1:{port}", Installation(settings, database, LocalStore(data_root)), log, server.pid
-    )
+    app = RunningApp(f"http://127.0.0.1:{port}", Installation(settings, database, files), log, server.pid)
     try:
         wait_until_it_answers(port, server, log)
         database.migrate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from db.session import Database
 from engine.core.settings import Settings
 from engine.store import keys as stored
 from engine.store.local import LocalStore
+from engine.store.opening import open_store
 from engine.work.worker import work
 from tests.support.corrected import correct
 from tests.support.installation import Installation, add_discs
@@ -24,17 +26,18 @@ from tests.support.predicted import add_label_set, add_run
 IMAGES = 6
 
 
-def opened(root: Path, url: str = "") -> Installation:
+def opened(root: Path, url: str = "", store_url: str = "") -> Installation:
     """Return the installation in a folder, without migrating it; `url` is its database if that is none of SQLite."""
-    settings = Settings(data_root=root, database_url=url, free_disk_floor_mb=0, warm_worker_s=0)
-    return Installation(settings, Database(settings.resolved_database_url), LocalStore(root))
+    settings = Settings(data_root=root, database_url=url, store_url=store_url, free_disk_floor_mb=0, warm_worker_s=0)
+    files = cast(LocalStore, open_store(settings, patience_s=5))
+    return Installation(settings, Database(settings.resolved_database_url), files)
 
 
-def make(root: Path) -> Installation:
+def make(root: Path, store_url: str = "") -> Installation:
     """Fill a folder: images with truth, a correction, a region left out, masks, a run, its predictions, measurements,
     an export and a job's log.
     """
-    installation = opened(root)
+    installation = opened(root, store_url=store_url)
     installation.database.migrate()
     dataset = add_discs(installation, IMAGES)
     add_discs(installation, 2, "others")

@@ -223,6 +223,6 @@ def _settings(run: ComparedRun) -> dict[str, str]:
     return {
         "Dataset": run.dataset_name,
         "Trained on": run.trained_on,
-        "Preset": run.preset,
+        "Preset": run.preset.replace("_", " "),
         "Code version": run.code_version,
     } | {f"{row.group} · {row.parameter}": row.value for row in parameters}

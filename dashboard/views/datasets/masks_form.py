@@ -50,6 +50,7 @@ def masks_form(view: DatasetView, *, key: str) -> None:
 
 def _start(view: DatasetView, what: str, chosen: ChosenSource, name: str, key: str) -> None:
     try:
+        resources.hand_over(chosen.source)
         with resources.database().writing() as session:
             if what == TRUTH:
                 job = submissions.submit_truth(session, view.id, chosen.source)

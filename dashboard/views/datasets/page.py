@@ -226,6 +226,7 @@ def add_images(view: facts.DatasetView) -> None:
     )
     if pressed and decided:
         try:
+            resources.hand_over(decided.source)
             with resources.database().writing() as session:
                 job = submissions.submit_more_images(session, view.id, decided.source)
         except datasets.InUse as error:

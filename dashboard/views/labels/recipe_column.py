@@ -189,7 +189,8 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
 def _ranking(choice: AutoChoice, slot: str) -> None:
     st.caption(
         f"*Search score* of each recipe, estimated without truth over the {count(choice.images, 'image')} on which "
-        "it was tried. A click opens the recipe beside this one."
+        "it was tried. Some recipes have a margin added or subtracted, which their tooltips name. A click opens the "
+        "recipe beside this one."
     )
     with st.container(gap="xsmall"):
         for number, candidate in enumerate(choice.candidates):

@@ -132,6 +132,7 @@ def predict_new(
     words = f"Predict {wording.escaped(chosen.words)}"
     if start.button(words, type="primary", icon=":material/play_arrow:", key=f"predict-new-{run.id}"):
         source = chosen.source
+        resources.hand_over(source)
         set_id = start_prediction(
             lambda session: submissions.submit_predict_new(session, run.id, name, source, how.flips, how.refine, also)
         )

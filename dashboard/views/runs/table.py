@@ -187,7 +187,7 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Minutes": (number, [None if row.seconds is None else row.seconds / 60 for row in shown]),
         "Created": (pa.timestamp("s", "UTC"), [row.created_at for row in shown]),
         "Best epoch": (count, [row.best_epoch for row in shown]),
-        "Preset": (text, [row.preset for row in shown]),
+        "Preset": (text, [row.preset.replace("_", " ") for row in shown]),
         "Parameters": (count, [row.parameter_count for row in shown]),
         "Note": (text, [row.note for row in shown]),
     }

@@ -57,7 +57,7 @@ class Pieces:
     centres: np.ndarray
     """float32 (N, 2): a row and a column inside the piece, each in [0, 1]."""
     tokens: np.ndarray | None = None
-    """float32 (N, C): mean deep features, where pretrained weights are used."""
+    """float16 (N, C): mean deep features, where pretrained weights are used."""
 
 
 def find_pieces(image: np.ndarray, merging: float) -> Pieces:

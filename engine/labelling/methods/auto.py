@@ -17,7 +17,7 @@ from pydantic import Field
 
 from engine.core.parameters import number, parse
 from engine.labelling.base import LabelParams, Method, find_method, fit_state, look_at, shrink
-from engine.labelling.cues.activations import digest
+from engine.labelling.cues.activations import BackboneError, digest
 from engine.labelling.mask_shapes import agreement, ramp
 from engine.labelling.quality import Quality
 from engine.labelling.recipe_search import Candidate, Tried, judge, rank, tune
@@ -63,6 +63,11 @@ learns from masks of saliency, so it repeats what is wrong in all of them. Its m
 learned from: on the even half of ecssd its score is lower by 0.10, and its Dice higher by 0.09.
 """
 
+DAMAGED = (
+    "Deep features were not tried, because the stored pretrained weights are damaged: add them again by "
+    "'maskloom weights get' or 'maskloom weights add'."
+)
+
 WEAK = 0.4
 """Below this quality the explanation says that no method suits the images well."""
 
@@ -100,6 +105,8 @@ class Look:
     seen: tuple[Any, ...]
     deep: Any = None
     """What DEEP extracted; None without weights."""
+    damaged: bool = False
+    """The weights cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +131,14 @@ def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Loo
         fits = method.fit is not None
         qualities.append(None if fits else judge(shrink(image, candidate.look_side_px), candidate, seed))
         seen.append(look_at(method, image, parse(method.params, candidate.params), seed) if fits else None)
-    deep = None
+    deep, damaged = None, False
     if params.pretrained and backbone_of("") is not None:
         method = find_method(DEEP.method)
-        deep = look_at(method, image, method.params(), seed)
-    return Look(shrink(image, THIN_LOOK_SIDE_PX), tuple(qualities), tuple(seen), deep)
+        try:
+            deep = look_at(method, image, method.params(), seed)
+        except BackboneError:
+            damaged = True
+    return Look(shrink(image, THIN_LOOK_SIDE_PX), tuple(qualities), tuple(seen), deep, damaged)
 
 
 def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -137,7 +147,8 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
     Keys: `method`, `params` and `state` of the chosen recipe; `sentence`, why it was chosen; `ranking`, every
     candidate with `method`, `params`, `title`, `quality`, `parts`, `clear` of `images`, and `sentence`, best first;
     `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground;
-    `verdict`, see `Verdict.to_json`; `tuning`, the other settings that were tried, see `tune`.
+    `verdict`, see `Verdict.to_json`; `tuning`, the other settings that were tried, see `tune`; and `note` if the
+    pretrained weights are damaged.
     """
     seed = int(rng.integers(2**31))
     judged: list[Judged] = []
@@ -156,6 +167,8 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
         title = f"{find_method(DEEP.method).title.partition(' (')[0]} ({weights_of({}, deep.state or {})})"
         tried = [*tried, ranked(replace(deep, candidate=replace(DEEP, title=title)), judged)]
         choice = result(tried, len(looks))
+    if any(each.damaged for each in looks):
+        choice |= {"note": DAMAGED, "sentence": f"{choice['sentence']} {DAMAGED}"}
     return choice | {"tuning": tuning}
 
 
@@ -228,8 +241,16 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
 def scaled(entry: dict[str, Any], fall: float) -> dict[str, Any]:
     """Return an entry of the ranking with its search score times `fall`, and a sentence with it."""
     quality, unclear = round(entry["quality"] * fall, 4), entry["images"] - entry["clear"]
-    sentence = f"Search score {quality:.2f}; {unclear} of {entry['images']} masks are doubtful."
+    sentence = f"Search score {with_margin(quality, entry)}; {unclear} of {entry['images']} masks are doubtful."
     return entry | {"quality": quality, "sentence": sentence}
+
+
+def with_margin(quality: float, entry: dict[str, Any]) -> str:
+    """Return the search score of an entry of the ranking as text that names its margin."""
+    margin = entry["margin"]
+    if not margin:
+        return f"{quality:.2f}"
+    return f"{quality:.2f} with a margin of {abs(margin):.2f} {'added' if margin > 0 else 'subtracted'}"
 
 
 def usual_merit(looks: Sequence[Look]) -> float:
@@ -253,7 +274,8 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     but = "" if best["quality"] >= WEAK else ", but none suits them well"
     return (
         f"{best['title']} is the best guess of {len(ranking)} recipes for {seen}{but}: {praise}; search score "
-        f"{best['quality']:.2f} of 1, {second['title']} comes next with {second['quality']:.2f}"
+        f"{with_margin(best['quality'], best)}, {second['title']} comes next with "
+        f"{with_margin(second['quality'], second)}"
         + (f"; doubtful masks: {unclear} of {best['images']}." if unclear else ".")
     )
 

@@ -165,9 +165,12 @@ def deep_axes(looks: Sequence[Pieces], params: DatasetClustersParams) -> dict[st
     """Return mean and main axes of the deep features of all pieces as JSON, and their ONNX file; empty without."""
     if not params.deep_weight:
         return {}
-    tokens = np.concatenate([each.tokens for each in looks if each.tokens is not None]).astype(np.float64)
-    mean = tokens.mean(0)
-    spread = (tokens - mean).T @ (tokens - mean)
+    # Image by image: all tokens together as float64 would be the most memory that a label job needs
+    tokens = [each.tokens for each in looks if each.tokens is not None]
+    mean = np.sum([each.sum(0, np.float64) for each in tokens], axis=0) / sum(map(len, tokens))
+    spread = np.zeros((len(mean), len(mean)))
+    for each in tokens:
+        spread += (each - mean).T @ (each - mean)
     axes = np.linalg.eigh(spread)[1][:, : -DEEP_AXES - 1 : -1].T
     numbers = {"mean": mean.round(6).tolist(), "axes": axes.round(6).tolist()}
     return numbers | {"backbone": digest(_backbone(params))}
@@ -255,7 +258,8 @@ def remembered_pieces(image: np.ndarray, params: DatasetClustersParams) -> Piece
     if pieces is None:
         pieces = find_pieces(image, params.merging)
         if backbone:
-            pieces = replace(pieces, tokens=RegionMeans(pieces.labels).of(find_tokens(image, backbone)))
+            tokens = RegionMeans(pieces.labels).of(find_tokens(image, backbone)).astype(np.float16)
+            pieces = replace(pieces, tokens=tokens)
         arrays = pieces.labels, pieces.features, *([] if pieces.tokens is None else [pieces.tokens])
         _recent.keep(key, pieces, sum(each.nbytes for each in arrays))
     return pieces

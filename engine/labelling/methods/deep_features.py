@@ -88,9 +88,12 @@ def look(image: np.ndarray, params: DeepFeaturesParams, rng: np.random.Generator
 
 
 def fit(looks: Sequence[Look], params: DeepFeaturesParams, rng: np.random.Generator) -> dict[str, Any]:
-    """Return as JSON `weights`, the coefficients of the regression, and `backbone`, the SHA-256 of the ONNX file."""
+    """Return as JSON `weights`, the coefficients of the regression, `images`, their number, and `backbone`, the SHA-256
+    of the ONNX file.
+    """
     weights = regress((each.tokens, each.first) for each in looks)
-    return {"weights": [float(f"{each:.7g}") for each in weights], "backbone": looks[0].backbone}
+    rounded = [float(f"{each:.7g}") for each in weights]
+    return {"weights": rounded, "images": len(looks), "backbone": looks[0].backbone}
 
 
 def label(image: np.ndarray, params: DeepFeaturesParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.core.settings import settings
 from engine.network import pretrained
 from engine.store import keys as stored
+from engine.store.opening import local_copy
 
 NONE = "none"
 
@@ -19,7 +19,7 @@ def backbone_of(named: str) -> Path | None:
         return None
     if named:
         return Path(named).expanduser()
-    own = (settings().data_root / key for key in (stored.backbone_key(), stored.older_backbone_key()))
+    own = (local_copy(key) for key in (stored.backbone_key(), stored.older_backbone_key()))
     return next((path for path in own if path.is_file()), None)
 
 

@@ -37,6 +37,13 @@ def test_the_sentence_counts_what_the_list_shows():
     assert choice.final and not draft.final
 
 
+def test_the_sentence_says_that_a_mask_set_learns_from_more_and_what_could_not_be_tried():
+    own = STATE | {"state": {"images": 24}}
+    assert "A mask set learns from more images" in auto_choice(own).sentence
+    assert "A mask set learns from more images" not in auto_choice(own | {"images": 20}).sentence
+    assert auto_choice(STATE | {"note": "The weights are damaged."}).sentence.endswith(" The weights are damaged.")
+
+
 def test_another_state_is_no_choice():
     assert auto_choice(None) is None
     assert auto_choice({"clusters": []}) is None

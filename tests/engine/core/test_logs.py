@@ -121,6 +121,12 @@ def test_a_known_secret_is_hidden_wherever_it_is():
     assert redacted(text, secrets_of(chosen)) == "*** and ***, then ***"
 
 
+def test_the_keys_of_an_object_store_are_hidden(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "one-key")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "another-key")
+    assert redacted("signed with one-key, another-key", secrets_of(Settings())) == "signed with ***, ***"
+
+
 def test_folders_and_people_are_not_named(tmp_path):
     text = f"{tmp_path}/runs/x {REPOSITORY_ROOT}/engine/worker.py /home/ada/photos C:\\Users\\Ada\\x {sys.prefix}/lib"
     assert without_places(text, tmp_path) == "DATA_ROOT/runs/x MASKLOOM/engine/worker.py ~/photos ~\\x PYTHON/lib"

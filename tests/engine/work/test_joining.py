@@ -241,9 +241,9 @@ def test_whoever_does_not_belong_is_refused_with_a_sentence(installation, tmp_pa
         assert "SQLite, which serves one machine ('another')" in refusal(installation)
         open_app(installation)
     remember_start(installation.files, "0" * 32)
-    assert "DATA_ROOT is not the folder of this database" in refusal(installation)
+    assert "DATA_ROOT is not that of this database" in refusal(installation)
     installation.files.delete("app.json")
-    assert "DATA_ROOT is not the folder of this database" in refusal(installation)
+    assert "DATA_ROOT is not that of this database" in refusal(installation)
 
 
 @pytest.mark.parametrize(("tables", "words"), [("0013", "by an older Maskloom (tables 0013"), ("0999", "by a newer")])

@@ -104,6 +104,7 @@ def test_with_weights_deep_features_are_tried_where_main_objects_are_seen_and_na
     state = with_weights(saliency={"edges": 0.8, "border": 0.8, "colour": 0.8})
     assert len(state["ranking"]) == len(auto.CANDIDATES) + 1
     assert state["method"] == "deep_features"
+    assert f"search score {state['ranking'][0]['quality']:.2f} with a margin of 0.15 added" in state["sentence"]
     named = "MobileNetV2 with ImageNet weights"
     assert named in state["sentence"] and named in state["ranking"][0]["title"]
     assert weights_of(METHOD.params().model_dump(), state) == named
@@ -115,6 +116,15 @@ def test_with_weights_deep_features_are_tried_where_main_objects_are_seen_and_na
     weights.unlink()
     with pytest.raises(BackboneError, match="are gone"):
         draw(METHOD, image, METHOD.params(), 0, state)
+
+
+@pytest.mark.parametrize("rest", [0, 0.5])
+def test_with_a_damaged_file_of_weights_the_choice_is_made_without_and_says_so(weights: Path, rest: float) -> None:
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: round(rest * len(whole))])
+    state = chosen_for(discs(3))
+    assert len(state["ranking"]) == len(auto.CANDIDATES)
+    assert state["note"] == auto.DAMAGED and state["sentence"].endswith(auto.DAMAGED)
 
 
 def test_deep_features_are_not_tried_for_other_things_nor_where_it_is_unclear_what_is_meant(weights: Path) -> None:
@@ -166,7 +176,8 @@ def test_the_state_tells_what_was_chosen_why_and_what_else_there_is() -> None:
     for entry in state["ranking"]:
         find_method(entry["method"]).params(**entry["params"])
         assert entry["title"]
-        assert entry["sentence"].startswith(f"Search score {entry['quality']:.2f};")
+        margin = {0: "", -0.1: " with a margin of 0.10 subtracted", -0.15: " with a margin of 0.15 subtracted"}
+        assert entry["sentence"].startswith(f"Search score {entry['quality']:.2f}{margin[entry['margin']]};")
 
 
 def test_a_mask_that_fails_in_one_thing_loses_to_one_that_is_fair_in_all() -> None:
