@@ -34,6 +34,7 @@ soak: .venv/test.stamp
 	.venv/bin/python -m benchmarks.faults operations --faults 200 --seed 1 --seed 2 --seed 3
 	.venv/bin/python -m benchmarks.faults inject --faults 200 --seed 1 --seed 2 --seed 3
 	.venv/bin/python -m benchmarks.faults inject --faults 80 --database postgresql
+	.venv/bin/python -m benchmarks.faults inject --faults 100 --store s3
 	.venv/bin/python -m benchmarks.fuzz files --minutes 50
 
 docs: .venv/test.stamp

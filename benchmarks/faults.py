@@ -6,6 +6,7 @@
     python -m benchmarks.faults inject --faults 20 --kind "disk full" --keep FOLDER
     python -m benchmarks.faults inject --faults 14 --job objects
     python -m benchmarks.faults inject --faults 40 --database postgresql
+    python -m benchmarks.faults inject --faults 100 --store s3         # on PostgreSQL, too
     python -m benchmarks.faults operations --faults 90 --seed 1        # delete, back up, restore, upgrade, …
     python -m benchmarks.faults corrections            # while somebody draws
 
@@ -38,14 +39,17 @@ from benchmarks.harness import Failed, note, suite
 from tests.faults import correction_faults
 from tests.faults.browser import press
 from tests.faults.episodes import Episodes, Outcome
-from tests.faults.kinds import KINDS, ON_POSTGRESQL, Kind
+from tests.faults.kinds import KINDS, ON_POSTGRESQL, ON_S3, Kind
 from tests.faults.operations import KINDS as KINDS_OF_STEPS
 from tests.faults.operations import OPERATIONS, Operations
 from tests.faults.rig import Rig
 from tests.support.chromium import chromium, tab
 from tests.support.postgresql import running_server
+from tests.support.s3_server import running_s3_server
 
 CLEAN_UP_EVERY = 20
+PLACES = {"sqlite": KINDS, "postgresql": ON_POSTGRESQL, "s3": ON_S3}
+"""The kinds of fault by where rows, and files, are."""
 NO_PANEL = ("export",)
 """An export is submitted again, not resumed, unless its worker is lost."""
 app = suite(__doc__)
@@ -62,19 +66,23 @@ def inject(
     browser: Annotated[int, typer.Option(help="Every nth fault is resumed in Chromium.")] = 5,
     keep: Annotated[Path | None, typer.Option(help="Copy logs and database of what broke here.")] = None,
     database: Annotated[str, typer.Option(help="sqlite or postgresql.")] = "sqlite",
+    store: Annotated[
+        str, typer.Option(help="local, or s3, with PostgreSQL: moto's server.")
+    ] = "local",
 ) -> list[dict[str, Any]]:
     """Inject faults: how many of each kind were survived, and how their jobs were resumed."""
     numbers = list(range(faults)) if only is None else [only]
     faults_of = [(seed, number) for seed in seeds or [1] for number in numbers]
     rigs = min(rigs, len(faults_of))
-    work = partial(run_part, database, kind, job, browser, keep)
+    place = "s3" if store == "s3" else database
+    work = partial(run_part, place, kind, job, browser, keep)
     with ProcessPoolExecutor(rigs, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = pool.map(work, [faults_of[first::rigs] for first in range(rigs)])
         outcomes = [outcome for part in parts for outcome in part]
     for each in outcomes:
         if each.broken:
             note(f"Repeat with --seed {each.seed} --only {each.number}: {line(each)}")
-    known = ON_POSTGRESQL if database == "postgresql" else KINDS
+    known = PLACES[place]
     rows = [row(each.name, [outcome for outcome in outcomes if outcome.kind == each.name]) for each in known]
     rows.append(row("all", outcomes))
     return Failed(rows) if any(each.broken for each in outcomes) else rows
@@ -142,7 +150,7 @@ def chosen(
 
 
 def run_part(
-    database: str,
+    place: str,
     only: str | None,
     only_job: str | None,
     browser_every: int,
@@ -153,8 +161,9 @@ def run_part(
     outcomes: list[Outcome] = []
     with (
         tempfile.TemporaryDirectory(prefix="faults-") as folder,
-        running_server() if database == "postgresql" else contextlib.nullcontext() as server,
-        Rig(Path(folder), server=server) as rig,
+        running_server() if place != "sqlite" else contextlib.nullcontext() as server,
+        running_s3_server() if place == "s3" else contextlib.nullcontext() as s3,
+        Rig(Path(folder), server=server, s3=s3) as rig,
         chromium() as browser,
         tab(browser) as page,
     ):
@@ -164,7 +173,7 @@ def run_part(
         if broken:
             raise SystemExit(f"Without any fault, these do not hold: {broken}")
         for count, (seed, number) in enumerate(faults, start=1):
-            kind, job = chosen(seed, number, only, only_job, ON_POSTGRESQL if server else KINDS)
+            kind, job = chosen(seed, number, only, only_job, PLACES[place])
             in_browser = number % browser_every == 0 and job not in NO_PANEL
             outcome = episodes.run(seed, number, kind, job, partial(press, page) if in_browser else None)
             if count % CLEAN_UP_EVERY == 0 or count == len(faults):

@@ -147,10 +147,11 @@ def test_pages_turn_by_keys_and_bring_their_pictures_in_a_few_answers(app, run, 
     wait_for_tiles(page, 48)
     first, asked = tiles(page), []
     page.on("request", lambda request: asked.append(request.url) if "/files/" in request.url else None)
-    page.keyboard.press("n")
+    with page.expect_request(lambda request: "/files/" in request.url):
+        page.keyboard.press("n")
     wait_for_tiles(page, 12)
     assert not set(first) & set(tiles(page))
-    assert 1 <= len(asked) <= 3  # 36 pictures: image, mask and reference of 12 tiles
+    assert len(asked) <= 3  # 36 pictures: image, mask and reference of 12 tiles
     page.keyboard.press("p")
     wait_for_tiles(page, 48)
     assert tiles(page) == first

@@ -36,6 +36,9 @@ HARMLESS = ("half_written", "orphan")
 OUTSIDE = ("home/.keras", "home/.streamlit", "tmp/__autograph_generated_file", "tmp/tmp")
 """What Keras and Streamlit keep in a home folder, and what TensorFlow and Keras leave in TMPDIR when killed."""
 
+CACHED = ("cache/",)
+"""A download that was broken off: of an object store, where nothing is half written, and forgotten with time."""
+
 Press = Callable[[Rig, Work], None]
 
 
@@ -168,7 +171,7 @@ class Episodes:
 
     def _bring_back(self, done: Done) -> None:
         """Import again what no job had missed."""
-        if done.removed and not (self.rig.root / done.removed).exists():
+        if done.removed and not self.rig.installation.files.exists(done.removed):
             self._import_again(done.removed)
 
     def _lost(self, before: invariants.Seen, made_anew: Collection[str] = ()) -> list[str]:
@@ -187,7 +190,7 @@ class Episodes:
             return found
         found += invariants.doubled_rows(root, url)
         said, told = self._doctor(excused)
-        found += told + invariants.broken_files(root, said, url)
+        found += told + invariants.broken_files(self.rig.stored(), said, url)
         states = {work.job_id: self.rig.view(work.job_id).status for work in self._works}
         workers = {job_id: self.rig.worker_of(job_id) for job_id in states}
         found += invariants.deserted_jobs(states, workers)
@@ -221,7 +224,7 @@ class Episodes:
 
     def _half_written(self) -> list[str]:
         """Nothing half written stays once its job has finished, but in what another job is at work on."""
-        return invariants.half_written(self.rig.root) if not self.rig.workers() else []
+        return invariants.half_written(self.rig.root, CACHED) if not self.rig.workers() else []
 
     def _outside(self) -> frozenset[str]:
         top = frozenset(str(path) for path in REPOSITORY.iterdir() if not path.name.startswith((".", "__pycache__")))

@@ -7,7 +7,6 @@ kinds work from folders of drawn discs, and train, label and export on one datas
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,10 +167,7 @@ def done(rig: Rig, work: Work) -> int:
         "objects": stored.number_maps_folder(work.owner_id),
         "export": f"{stored.label_folder(work.owner_id)}/exports",
     }[work.kind]
-    try:
-        names = [name for _, _, files in os.walk(rig.root / folder) for name in files]
-    except FileNotFoundError:
-        return 0
+    names = rig.names(folder)
     if work.kind == "export":
         return sum(name.startswith(work.job_id) for name in names)
     return sum(".part" not in name and "uncertainty" not in name for name in names)
@@ -214,7 +210,7 @@ def _counted(rig: Rig, query: str, owner_id: str, wanted: int, what: str) -> lis
 
 def _bad_export(rig: Rig, work: Work) -> list[str]:
     job = rig.job(work.job_id)
-    path = rig.root / job.result["key"]
+    path = rig.stored() / job.result["key"]
     if job.result["images"] != work.total:
         return [f"the export has {job.result['images']} images in place of {work.total}"]
     if path.suffix == ".json":

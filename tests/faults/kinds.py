@@ -110,6 +110,26 @@ def lose_database(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done
     return Done(f"ended the database's server at once, and started it {down_s:.1f} s later")
 
 
+def lose_store(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
+    """Take the object store's server away, let it refuse or be slow for a while. Its clock may differ by 5 minutes."""
+    assert rig.s3 is not None
+    command, words = rng.choice(
+        [
+            ("down", "took the object store away"),
+            ("slow 0.4", "let every request of the object store take 0.4 s longer"),
+            ("refuse 503 SlowDown", "let the object store refuse every request as busy"),
+            ("refuse 403 RequestTimeTooSkewed", "let the object store refuse every request because of the clock"),
+        ]
+    )
+    for_s = 1.0 if short else rng.uniform(1, 10)
+    rig.s3.tell(command)
+    try:
+        time.sleep(for_s)
+    finally:
+        rig.s3.tell("well")
+    return Done(f"{words} for {for_s:.1f} s")
+
+
 def damage_checkpoint(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     """Damage what the run stored last, while no worker is at it: killed, or stopped by a person."""
     if rng.random() < 0.5:
@@ -149,13 +169,13 @@ def remove_file(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     what, key = rng.choice(
         [("image", stored.image_key), ("thumbnail", stored.thumb_key), ("truth mask", stored.truth_key)]
     )
-    folder = rig.root / Path(key(work.dataset_id, "0" * 32)).parent
-    names = sorted(path.stem for path in folder.glob("*") if ".part" not in path.name) if folder.is_dir() else []
+    folder = key(work.dataset_id, "0" * 32).rpartition("/")[0]
+    names = sorted(Path(name).stem for name in rig.names(folder) if ".part" not in name)
     if not names:
         return Done(f"there was no {what} yet to delete")
-    path = rig.installation.files.path(key(work.dataset_id, rng.choice(names)))
-    path.unlink()
-    return Done(f"deleted a {what}", path.relative_to(rig.root).as_posix())
+    removed = key(work.dataset_id, rng.choice(names))
+    rig.installation.files.delete(removed)
+    return Done(f"deleted a {what}", removed)
 
 
 def move_clock(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
@@ -190,6 +210,12 @@ ON_POSTGRESQL = tuple(
     for kind in KINDS
 )
 """The kinds where the database is on a server: nothing there can be held as a file can."""
+
+ON_S3 = (
+    *(kind for kind in ON_POSTGRESQL if kind.inject is not damage_checkpoint),
+    Kind("store lost", lose_store, ("import", "label", "train", "predict", "objects", "export")),
+)
+"""The kinds where the files are in an object store, too, which keeps each whole."""
 
 
 def wait_for_moment(rig: Rig, work: Work, rng: random.Random, kind: Kind) -> str:

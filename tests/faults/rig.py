@@ -32,11 +32,13 @@ from db.models import Job
 from db.session import Database
 from engine.core import settings as settings_module
 from engine.core.settings import Settings
-from engine.store.local import LocalStore
+from engine.store.objects import ObjectStore
+from engine.store.opening import open_store
 from engine.work.launchers.local import LocalLauncher
 from tests.faults.disk import Disk
 from tests.support.installation import REPOSITORY, Installation
 from tests.support.postgresql import Server
+from tests.support.s3_server import S3Server
 
 CHILD = Path(__file__).parent / "child"
 HEARTBEAT_S = 0.5
@@ -51,14 +53,21 @@ class Stuck(AssertionError):
 class Rig:
     """One installation under test. `installation` accesses its rows and files from outside, with a correct clock.
 
-    Its database is a SQLite file, or one on a PostgreSQL `server`, whose address is `url` then.
+    Its database is a SQLite file, or one on a PostgreSQL `server`, whose address is `url` then. With an `s3` server,
+    which needs the other, its files are in a bucket, and the disk holds what is cached and being written.
     """
 
     def __init__(
-        self, folder: Path, max_workers: int = 2, lost_after_s: float = 6.0, server: Server | None = None
+        self,
+        folder: Path,
+        max_workers: int = 2,
+        lost_after_s: float = 6.0,
+        server: Server | None = None,
+        s3: S3Server | None = None,
     ) -> None:
-        self.folder, self.server = folder, server
+        self.folder, self.server, self.s3 = folder, server, s3
         self.url = server.create() if server else ""
+        self.store_url = s3.bucket() if s3 else ""
         self.disk = Disk(folder / "data")
         for name in ("home", "tmp", "clock"):
             (folder / name).mkdir(exist_ok=True)
@@ -66,11 +75,13 @@ class Rig:
         self.max_workers, self.lost_after_s = max_workers, lost_after_s
         self.port = free_port()
         self.app: subprocess.Popen[bytes] | None = None
+        self._copied: dict[str, str] = {}
         with self.environment():
             settings = Settings()
         database = Database(settings.resolved_database_url)
         database.migrate()
-        self.installation = Installation(settings, database, LocalStore(settings.data_root))
+        os.environ.update(s3.environment if s3 else {})  # this process looks into the bucket, too
+        self.installation = Installation(settings, database, open_store(settings, trusts_cache=False))
 
     def __enter__(self) -> Rig:
         return self
@@ -92,6 +103,8 @@ class Rig:
         values = {
             "DATA_ROOT": str(self.folder / "data"),
             "DATABASE_URL": self.url,
+            "STORE_URL": self.store_url,
+            **(self.s3.environment if self.s3 else {}),
             "FREE_DISK_FLOOR_MB": "0",
             "WARM_WORKER_S": "0",
             "MAX_WORKERS": str(self.max_workers),
@@ -113,6 +126,28 @@ class Rig:
             os.environ.clear()
             os.environ.update(before)
             settings_module.settings.cache_clear()
+
+    # Files
+
+    def stored(self) -> Path:
+        """Return a folder with every stored file as it is now."""
+        files = self.installation.files
+        if not isinstance(files, ObjectStore):
+            return self.root
+        copy, known = self.folder / "copy", self._copied
+        there = files.objects("")
+        for path in known.keys() - there.keys():
+            (copy / path).unlink()
+        for path in (path for path, tag in there.items() if known.get(path) != tag):
+            files.download(path, copy / path)
+        self._copied = there
+        return copy
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files below a folder, those that are being written included where they are seen."""
+        if self.s3:
+            return [key.rpartition("/")[2] for key in self.installation.files.keys(folder)]
+        return [name for _, _, files in os.walk(self.root / folder) for name in files]
 
     # The app
 
