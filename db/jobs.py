@@ -123,10 +123,10 @@ def _fits(session: Session, now: datetime, lost_after_s: float, by: Worker | Non
     """The condition that a worker, None is any, offers what a job needs beside the jobs that run there."""
     if by is None:
         return true()
-    return workers.Capacity.of(by).condition(_memory_mb(session, now, lost_after_s, by))
+    return workers.Capacity.of(by).condition(asked_memory_mb(session, now, lost_after_s, by))
 
 
-def _memory_mb(session: Session, now: datetime, lost_after_s: float, by: Worker | None) -> int:
+def asked_memory_mb(session: Session, now: datetime, lost_after_s: float, by: Worker | None = None) -> int:
     """Return how much memory the jobs asked for that run in the slots of a worker: None is one of this machine."""
     asked = select(func.sum(Job.needs_memory_mb)).where(*_live(now, lost_after_s, by))
     return session.scalar(asked) or 0
@@ -315,7 +315,7 @@ def waiting_without_worker(
     capacity: workers.Capacity | None = None,
 ) -> bool:
     """Whether jobs that this machine can take now wait although fewer than `max_running` live ones run on it."""
-    used_mb = _memory_mb(session, now, lost_after_s, None)
+    used_mb = asked_memory_mb(session, now, lost_after_s, None)
     return queued(session, None, capacity, used_mb) > 0 and running(session, now, lost_after_s) < max_running
 
 

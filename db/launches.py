@@ -60,15 +60,20 @@ def pending(session: Session) -> list[Launch]:
     return list(session.scalars(select(Launch).where(*_pending()).order_by(Launch.requested_at, Launch.id)))
 
 
-def last_failure(session: Session) -> Launch | None:
-    """Return the last worker that could not be started, unless one has joined since."""
-    return session.scalars(
-        select(Launch).where(Launch.failed_at.is_not(None)).order_by(Launch.failed_at.desc())
-    ).first()
+def failures(session: Session, now: datetime) -> dict[Needs, Launch]:
+    """Return {needs: the last worker for them that could not be started}, the last one first.
+
+    Those from before one joined that could have met the needs are gone, and so are those that are a day old.
+    """
+    recent = select(Launch).where(Launch.failed_at >= now - KEPT).order_by(Launch.failed_at.desc(), Launch.id)
+    found: dict[Needs, Launch] = {}
+    for row in session.scalars(recent):
+        found.setdefault(Needs.of(row), row)
+    return found
 
 
 def next_try_at(failed: Launch) -> datetime:
-    """Return the moment from which the next worker is requested after one that failed."""
+    """Return the moment from which the next worker for the same needs is requested after one that failed."""
     assert failed.failed_at is not None
     pause = FIRST_PAUSE * int(2 ** min(failed.attempt - 1, 30))
     return failed.failed_at + min(pause, LONGEST_PAUSE)
@@ -120,7 +125,9 @@ def _offers(session: Session, rules: Rules, here: Capacity | None, slots_here: i
     """Return the free slots, those with the least to offer first, so that a GPU is kept for who needs it."""
     offers = []
     if here is not None:
-        offers.append(_Offer(slots_here - jobs.running(session, now, rules.lost_after_s), here))
+        used_mb = jobs.asked_memory_mb(session, now, rules.lost_after_s)
+        free = replace(here, memory_mb=here.memory_mb - used_mb)
+        offers.append(_Offer(slots_here - jobs.running(session, now, rules.lost_after_s), free))
     for row in workers.joined(session, now):
         if row.state == WorkerState.ACTIVE and not workers.is_silent(row, now, rules.lost_after_s):
             held = workers.held(session, row.id)
@@ -136,30 +143,33 @@ def _offers(session: Session, rules: Rules, here: Capacity | None, slots_here: i
 def request(session: Session, rules: Rules, here: Capacity | None, slots_here: int, now: datetime) -> list[Launch]:
     """Add the workers to start now, in a transaction that writes: no two apps request the same.
 
-    After a failure one is tried at a time, and not before its pause has passed.
+    After a failure one worker for the same needs is tried at a time, and not before its pause has passed. Needs that no
+    machine has therefore hold up no other job.
     """
     session.execute(delete(Launch).where(Launch.requested_at < now - KEPT, ~_works()))
     give_up_late(session, rules, now)
-    failed = last_failure(session)
-    if failed is not None and now < next_try_at(failed):
-        return []
-    taken = len(pending(session)) + len(launched(session, now, rules.lost_after_s))
-    room = min(rules.at_most - taken, 1 - len(pending(session)) if failed else rules.at_most)
-    missing = needed(session, rules, here, slots_here, now)
-    # Others first: what has just failed may fail again
-    missing.sort(key=lambda needs: failed is not None and needs == Needs.of(failed))
-    rows = [
-        Launch(
-            launcher=rules.launcher,
-            needs_gpu=needs.gpu,
-            needs_memory_mb=needs.memory_mb,
-            needs_tag=needs.tag,
-            at_most=rules.at_most,
-            attempt=failed.attempt + 1 if failed else 1,
-            requested_at=now,
+    failed, waiting = failures(session, now), pending(session)
+    asked = {Needs.of(row) for row in waiting}
+    room = rules.at_most - len(waiting) - len(launched(session, now, rules.lost_after_s))
+    # Others first: what has failed may fail again
+    missing = sorted(needed(session, rules, here, slots_here, now), key=lambda needs: needs in failed)
+    rows: list[Launch] = []
+    for needs in missing:
+        last = failed.get(needs)
+        if len(rows) >= room or (last and (needs in asked or now < next_try_at(last))):
+            continue
+        asked.add(needs)
+        rows.append(
+            Launch(
+                launcher=rules.launcher,
+                needs_gpu=needs.gpu,
+                needs_memory_mb=needs.memory_mb,
+                needs_tag=needs.tag,
+                at_most=rules.at_most,
+                attempt=last.attempt + 1 if last else 1,
+                requested_at=now,
+            )
         )
-        for needs in missing[: max(room, 0)]
-    ]
     session.add_all(rows)
     session.flush()
     return rows
@@ -188,29 +198,35 @@ def fail(session: Session, launch_id: str, sentence: str) -> bool:
 def join(session: Session, worker: Worker, now: datetime, lost_after_s: float) -> str:
     """Register a requested worker, whose id is that of its request. Returns why it is not wanted, "" if it is.
 
-    One that comes late is welcome as long as no more than the limit work at once.
+    One that comes late is welcome as long as no more than the limit work at once. One that a scheduler starts again
+    after its machine died takes the place of the silent one.
     """
     launch = session.get(Launch, worker.id)
     if launch is None:
-        return "It was requested too long ago, and the request was forgotten."
-    others = [row for row in launched(session, now, lost_after_s) if row.id != worker.id]
-    if len(others) >= launch.at_most:
+        return "It was requested too long ago, or the worker of this request has ended."
+    at_work = [row.id for row in launched(session, now, lost_after_s)]
+    if worker.id in at_work:
+        return "The command has started it twice."
+    if len(at_work) >= launch.at_most:
         session.delete(launch)
         return f"It comes late: {launch.at_most} workers, as many as LAUNCH_LIMIT allows, were started in its place."
-    needs = Needs.of(launch)
-    if not Capacity.of(worker).takes(needs):
+    needs, capacity = Needs.of(launch), Capacity.of(worker)
+    if not capacity.takes(needs):
         why = f"The worker on {worker.host} was started for a job that needs {needs}, which it does not offer."
         launch.joined_at, launch.failed_at, launch.error = None, now, why
         return why
     launch.joined_at, launch.failed_at, launch.error = now, None, ""
-    session.execute(delete(Launch).where(Launch.failed_at.is_not(None), Launch.id != launch.id))
+    for failed in session.scalars(select(Launch).where(Launch.failed_at.is_not(None), Launch.id != launch.id)):
+        if capacity.takes(Needs.of(failed)):
+            session.delete(failed)
     workers.beat(session, worker)
+    session.get_one(Worker, worker.id).state = WorkerState.ACTIVE
     return ""
 
 
-def waiting_words(session: Session) -> str:
-    """Return what a job waits for that a requested worker could take, in a sentence."""
-    failed = last_failure(session)
+def waiting_words(session: Session, needs: Needs, now: datetime) -> str:
+    """Return what a job with these needs waits for that a requested worker could take, in a sentence."""
+    failed = failures(session, now).get(needs)
     if failed is not None:
         return failed.error
     return "A worker was requested and has not joined yet." if pending(session) else "A worker will be requested."

@@ -80,7 +80,8 @@ class Launch(Base):
     """A worker that a launcher requested elsewhere for a job with these needs; it joins with the id of this row.
 
     Pending until it joins, or until it is given up, with a sentence in `error`. No more than `at_most` of them work at
-    once. `attempt` counts those that failed since one joined. Deleted when its worker ends.
+    once. `attempt` counts those with the same needs that failed since one
+    joined that meets them. Deleted when its worker ends.
     """
 
     __tablename__ = "launches"

@@ -31,9 +31,7 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
     console = Console(file=sys.stderr)
     with database.reading() as session:
         needs = workers.Needs.of(session.get_one(Job, job_id))
-        why = why_waiting(session, current, needs)
-    if why:
-        console.print(why)
+    why = _say_why(console, database, current, needs, "")
     if taken_here(current, needs):
         starter.submit(job_id)
     starter.look_after(database)
@@ -59,11 +57,23 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                 if time.monotonic() - looked_at > LOOK_AFTER_WORKERS_S:
                     looked_at = time.monotonic()
                     _look_after_workers(database, current, starter, job_id)
+                    if job.status == JobStatus.QUEUED:
+                        why = _say_why(console, database, current, needs, why)
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
                 with database.writing() as session:
                     jobs.request_stop(session, job_id)
                 console.print("Stopping; what is finished is kept.")
+
+
+def _say_why(console: Console, database: Database, current: Settings, needs: workers.Needs, said: str) -> str:
+    """Print why no worker can take a job, unless that was said last. Returns what was said last."""
+    with database.reading() as session:
+        why = why_waiting(session, current, needs)
+    if why in ("", said):
+        return said
+    console.print(why, markup=False)  # it may quote what another program printed
+    return why
 
 
 def _look_after_workers(database: Database, current: Settings, starter: Launcher, job_id: str) -> None:

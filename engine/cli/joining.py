@@ -41,6 +41,8 @@ def worker(
     end_with_stdin: Annotated[bool, typer.Option("--end-with-stdin", hidden=True)] = False,
 ):
     """Run jobs on this machine until it is stopped. Its jobs are then handed back to others."""
+    if end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     if not join:
         raise CommandFailed("The app starts workers of its own machine by itself. Give --join to work for another's.")
     for each in tag or []:
@@ -61,8 +63,6 @@ def worker(
             unwanted = launches.join(session, row, utc_now(), current.lost_after_s)
         if unwanted:
             raise CommandFailed(f"This worker is not needed. {unwanted}")
-    if end_with_stdin:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
     typer.echo(f"{row.host} has joined: {offers}. Ctrl-C ends it.", err=True)
     JoinedWorker(database, current, row, kinds_of(row), end_when_idle).run()
     typer.echo("Ended. Its jobs were handed back.", err=True)

@@ -232,10 +232,7 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
     """Wait for a sweep to end. Each trial is a line on standard error; Ctrl-C stops the sweep."""
     current = installation.settings
     starter = launcher(current)
-    with installation.database.reading() as session:
-        why = why_waiting(session, current, Needs(**session.get_one(Sweep, sweep_id).needs))
-    if why:
-        print(why, file=sys.stderr)
+    said = _say_why(installation, sweep_id, "")
     starter.submit("")
     shown: set[int] = set()
     looked_at = time.monotonic()
@@ -256,11 +253,23 @@ def _follow(installation: Installation, sweep_id: str, quiet: bool) -> None:
                 if _wants_worker(installation):
                     starter.submit("")
                 starter.look_after(installation.database)
+                said = _say_why(installation, sweep_id, said)
             time.sleep(POLL_S)
         except KeyboardInterrupt:
             with installation.database.writing() as session:
                 sweeps.stop(session, sweep_id)
             print("Stopping; what is finished is kept.", file=sys.stderr)
+
+
+def _say_why(installation: Installation, sweep_id: str, said: str) -> str:
+    """Print why no worker can take a trial, unless that was said last. Returns what was said last."""
+    with installation.database.reading() as session:
+        needs = Needs(**session.get_one(Sweep, sweep_id).needs)
+        why = why_waiting(session, installation.settings, needs)
+    if why in ("", said):
+        return said
+    print(why, file=sys.stderr, flush=True)
+    return why
 
 
 def _wants_worker(installation: Installation) -> bool:

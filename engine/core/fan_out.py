@@ -12,6 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
+from engine.core import machine
 from engine.core.processes import prepare_process
 
 AHEAD = 16
@@ -28,7 +29,7 @@ class ProcessKilled(Exception):
 
 
 class Pool:
-    """One process for each core of this machine, started when there is work for more than one.
+    """One process for each core that this process may use, started when there is work for more than one.
 
     Use as a context manager: at its end nothing is at work any more.
     """
@@ -41,8 +42,8 @@ class Pool:
 
     @property
     def cores(self) -> int:
-        """How many tasks it works on at once."""
-        return os.cpu_count() or 1
+        """How many tasks it works on at once: a batch scheduler may leave this process few cores of the machine."""
+        return min(os.cpu_count() or 1, machine.cores())
 
     def map(self, work: Callable[[T], R], tasks: Iterable[T], count: int, ahead: int = AHEAD) -> Iterator[R]:
         """Yield what `work`, a function of a module, returns for each task, in their order.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ from engine.core.parameters import ParameterError, explain
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages: the checkout, or site-packages where Maskloom is installed."""
 LAUNCHERS = REPOSITORY_ROOT / "engine" / "work" / "launchers"
+TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""That of `db.workers`, which this module cannot import."""
 
 
 def default_data_root(code: Path) -> Path:
@@ -48,7 +51,8 @@ class Settings(BaseSettings):
     launcher: str = Field("local", description="How workers are started: local, command or ray.")
     launch_command: str = Field(
         "",
-        description="With LAUNCHER=command: starts a worker elsewhere, such as ssh gpu {worker}; see add machines.",
+        description="With LAUNCHER=command: starts a worker elsewhere, such as sbatch --wrap '{worker}'; see add "
+        "machines.",
     )
     launch_limit: int = Field(
         4, ge=1, le=1000, description="Workers that a launcher starts elsewhere, at most so many at once."
@@ -115,10 +119,26 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be {' or '.join(map(repr, known))}")
         return value
 
+    @field_validator("launch_command")
+    @classmethod
+    def _can_be_split(cls, value: str) -> str:
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"its quotes do not match ({error})") from None
+        return value
+
+    @field_validator("launch_tags")
+    @classmethod
+    def _valid_tags(cls, value: str) -> str:
+        if not all(TAG.fullmatch(part) for part in _parts(value)):
+            raise ValueError("a tag has up to 64 letters, digits, '.', '_' and '-'")
+        return value
+
     @model_validator(mode="after")
     def _command_names_worker(self) -> Settings:
         if self.launcher == "command" and not ("{worker}" in self.launch_command or "{options}" in self.launch_command):
-            raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as 'ssh gpu {worker}'")
+            raise ValueError("LAUNCHER=command needs a LAUNCH_COMMAND with {worker}, such as: sbatch --wrap '{worker}'")
         return self
 
     @field_validator("store_url")
@@ -156,7 +176,7 @@ class Settings(BaseSettings):
     @property
     def tags_elsewhere(self) -> tuple[str, ...]:
         """The tags of LAUNCH_TAGS."""
-        return tuple(part.strip() for part in self.launch_tags.split(",") if part.strip())
+        return _parts(self.launch_tags)
 
     def as_environment(self) -> dict[str, str]:
         """The environment in which a worker process sees these same settings, but no secret: it needs none."""
@@ -166,7 +186,11 @@ class Settings(BaseSettings):
 
 
 def _listed(text: str) -> frozenset[str]:
-    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+    return frozenset(part.lower() for part in _parts(text))
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @lru_cache(maxsize=1)

@@ -190,13 +190,14 @@ class _Part:
 
 def _drawn_anywhere(network: KeptNetwork, whole: _Part) -> Generator[_Drawn, None, None]:
     """Yield the prediction for each image, in order, computed here or, where this machine has no GPU, on all nodes."""
-    with fan_out.pool() as pool:
-        if pool.spreads and len(whole.images) >= SPREAD_FROM and not machine.gpus():
-            starts = range(0, len(whole.images), PART)
-            parts = (replace(whole, images=whole.images[start : start + PART]) for start in starts)
-            for drawn in pool.map(predict_part, parts, len(starts), PARTS_AHEAD):
-                yield from drawn
-            return
+    if len(whole.images) >= SPREAD_FROM and not machine.gpus():
+        with fan_out.pool() as pool:
+            if pool.spreads:
+                starts = range(0, len(whole.images), PART)
+                parts = (replace(whole, images=whole.images[start : start + PART]) for start in starts)
+                for drawn in pool.map(predict_part, parts, len(starts), PARTS_AHEAD):
+                    yield from drawn
+                return
     with closing(_drawn(network, whole)) as predictions:
         yield from predictions
 

@@ -25,7 +25,7 @@ NAMESPACE = "maskloom"
 IN_RAY = "MASKLOOM_IN_RAY"
 """Set in the environment of a worker that an actor has started."""
 PATIENCE_S = 60.0
-"""A task whose result is the next and that takes longer is worked on here as well: its node may hang or be full."""
+"""A task whose result is the next and that takes longer is done here once nothing else is: its node may hang."""
 LOOK_S = 1.0
 END_S = 30.0
 
@@ -152,20 +152,22 @@ class RayPool(Pool):
     def _wait(self, future: Future[Any]) -> Any:
         """
         Raises:
-            TimeoutError: there is no other node any more, or none has had time for it.
+            TimeoutError: there is no other node any more, or none has had time for it, and here nothing is left to do.
         """
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return future.result(timeout=LOOK_S)
             except TimeoutError:
-                if future.done() or self.cores <= self._reserved or time.monotonic() > until:
+                late = time.monotonic() > until and not self._here
+                if future.done() or self.cores <= self._reserved or late:
                     raise
 
     def _take_back(self, begun: _Begun) -> None:
         self._there.discard(begun)
         self._cancel([begun])
         begun.future, begun.reference = self._begin_here(begun.work, begun.task, self._reserved), None
+        self._await(begun, self._here)
 
     def _cancel(self, begun: Iterable[Any]) -> None:
         for each in begun:

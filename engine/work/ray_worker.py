@@ -7,10 +7,12 @@ command ends as soon as the worker runs, or says in one line why it cannot.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from typing import Any, TextIO
 
 from engine import VERSION
@@ -23,10 +25,21 @@ SET_BY_RAY = ("OMP_NUM_THREADS", "RAY_JOB_ID", "RAY_NODE_ID", "RAY_RAYLET_PID", 
 HAS_JOINED = "has joined"
 IN_TIME = 0.9
 """The share of LAUNCH_TIMEOUT_S after which this command says why itself."""
+LATE = "A node has started the worker, which does not join. See that the node reaches the database and DATA_ROOT."
+ABANDONED_S = 300.0
+"""After so long, an actor without a worker ends: the command that placed it was killed, maybe while it waited."""
 
 
 class WorkerActor:
-    """Runs one worker, and ends with it."""
+    """Runs one worker, and ends with it, or soon where it has none."""
+
+    def __init__(self) -> None:
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        self._abandoned = threading.Timer(ABANDONED_S, os._exit, (1,))
+        self._abandoned.daemon = True
+        self._abandoned.start()
 
     def ready(self) -> str:
         """Return the version on this node."""
@@ -36,6 +49,7 @@ class WorkerActor:
         """Start the worker and wait until it has joined. Returns why it has not, as it says itself, "" if it has."""
         import ray
 
+        self._abandoned.cancel()
         own = {name: value for name, value in os.environ.items() if name not in SET_BY_RAY}
         address = ray.get_runtime_context().gcs_address
         process = subprocess.Popen(
@@ -54,6 +68,7 @@ class WorkerActor:
             if HAS_JOINED in line:
                 threading.Thread(target=self._end_with, args=(process, process.stderr), daemon=True).start()
                 return ""
+        self._end_soon()
         return said or "The worker ended."
 
     def _end_with(self, process: subprocess.Popen[str], says: TextIO) -> None:
@@ -78,12 +93,17 @@ def start(launch: str, gpu: bool, memory_mb: int, options: list[str]) -> None:
     actor = ray.remote(WorkerActor).options(**wanted, **kept).remote()
     try:
         _begin(ray, actor, wanted, options)
-    except NoRay:
-        ray.kill(actor)
+    except BaseException:
+        with contextlib.suppress(Exception):  # Ray's own: its cluster may be gone
+            ray.kill(actor)
         raise
 
 
 def _begin(ray: Any, actor: Any, wanted: dict[str, Any], options: list[str]) -> None:
+    """
+    Raises:
+        NoRay: no node has room in time, or the worker cannot join, or does not in time.
+    """
     current = settings()
     # As an argument, which no list of processes shows
     known = type(current).model_fields
@@ -92,21 +112,27 @@ def _begin(ray: Any, actor: Any, wanted: dict[str, Any], options: list[str]) -> 
         for name, value in current.as_environment().items()
         if name.lower() in known or (current.store_url and name.startswith(PROVIDERS))
     }
-    timeout_s = IN_TIME * current.launch_timeout_s
+    until = time.monotonic() + IN_TIME * current.launch_timeout_s
+    placed = False
     try:
-        version = ray.get(actor.ready.remote(), timeout=timeout_s)
+        version = ray.get(actor.ready.remote(), timeout=IN_TIME * current.launch_timeout_s)
+        placed = True
         if version != VERSION:
             raise NoRay(f"The node has Maskloom {version}, this is {VERSION}. Install the same version on both.")
-        why = ray.get(actor.begin.remote(passed, options), timeout=timeout_s)
+        why = ray.get(actor.begin.remote(passed, options), timeout=max(until - time.monotonic(), 1.0))
         if why:
             raise NoRay(why)
     except ray.exceptions.GetTimeoutError:
-        cores = f"{current.launch_cpus} core{'s' * (current.launch_cpus > 1)}"
-        needs = [cores, *(["a GPU"] if wanted["num_gpus"] else [])]
-        needs += [f"{wanted['memory'] / 1e9:g} GB of memory"] if "memory" in wanted else []
-        raise NoRay(f"No node of the Ray cluster has {', '.join(needs)} free.") from None
+        raise NoRay(LATE if placed else f"No node of the Ray cluster has {_in_words(wanted)} free.") from None
     except ray.exceptions.RayError as error:
-        raise NoRay(f"The actor ended: {str(error).strip().partition(chr(10))[0][:200]}") from None
+        cause = str(getattr(error, "cause", error)).strip()  # of an exception there, the text begins with Ray's trace
+        raise NoRay(f"The actor ended: {cause.partition(chr(10))[0][:200]}") from None
+
+
+def _in_words(wanted: dict[str, Any]) -> str:
+    parts = [f"{wanted['num_cpus']} core{'s' * (wanted['num_cpus'] > 1)}", *(["a GPU"] if wanted["num_gpus"] else [])]
+    parts += [f"{wanted['memory'] / 1e9:g} GB of memory"] if "memory" in wanted else []
+    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
 
 
 def main() -> int:
@@ -124,4 +150,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Of the imported module, so that a node uses its own class and version: Ray copies those of a program by value
+    from engine.work import ray_worker
+
+    sys.exit(ray_worker.main())

@@ -47,6 +47,7 @@ def taken_here(current: Settings, needs: Needs) -> bool:
 
 def why_waiting(session: Session, current: Settings, needs: Needs) -> str:
     """Return why no worker can take a queued job with these needs now; "" if one can."""
-    why = workers.why_waiting(session, needs, capacity_here(current), utc_now(), current.lost_after_s)
+    now = utc_now()
+    why = workers.why_waiting(session, needs, capacity_here(current), now, current.lost_after_s)
     elsewhere = current.launcher != "local" and not needs.local and needs.tag in ("", *current.tags_elsewhere)
-    return launches.waiting_words(session) if why and elsewhere else why
+    return launches.waiting_words(session, needs, now) if why and elsewhere else why

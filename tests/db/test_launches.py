@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
-import pytest
 from sqlalchemy import select
 
 from db import jobs, launches, workers
 from db.columns import new_id, utc_now
 from db.launches import Rules
-from db.models import JobKind, Launch, Worker, WorkerKind
+from db.models import JobKind, Launch, Worker, WorkerKind, WorkerState
 from db.workers import Capacity, Needs
 
 RULES = Rules("command", at_most=3, timeout_s=600, lost_after_s=60, tags=("cluster",))
@@ -102,7 +104,7 @@ def test_after_a_failure_one_is_tried_at_a_time_with_growing_pauses_until_one_jo
             launches.fail(session, launch.id, "ssh: Connection refused")
             session.get_one(Launch, launch.id).failed_at = utc_now() + timedelta(seconds=pause_s)
         with database.reading() as session:
-            assert launches.waiting_words(session) == "ssh: Connection refused"
+            assert launches.waiting_words(session, Needs(), utc_now()) == "ssh: Connection refused"
     (launch,) = request(database, later_s=1000)
     assert launch.attempt == 5
     assert join(database, launch) == ""
@@ -114,8 +116,49 @@ def test_what_has_just_failed_is_tried_after_what_has_not(database):
     (launch,) = request(database)
     assert "needs a GPU, which it does not offer" in join(database, launch)
     submit(database)
-    (launch,) = request(database, later_s=40)
+    (launch,) = request(database, rules=replace(RULES, at_most=1), later_s=40)
     assert not launch.needs_gpu
+
+
+def test_a_job_whose_needs_no_machine_meets_holds_up_no_other(database):
+    submit(database, memory_mb=1_000_000)
+    (impossible,) = request(database)
+    assert "needs 1000 GB of memory, which it does not offer" in join(database, impossible)
+    submit(database, 2)
+    plain = request(database)  # at once, and not one at a time
+    assert [launch.needs_memory_mb for launch in plain] == [0, 0]
+    with database.reading() as session:
+        now = utc_now()
+        assert launches.waiting_words(session, Needs(), now) == "A worker was requested and has not joined yet."
+        assert "1000 GB" in launches.waiting_words(session, Needs(memory_mb=1_000_000), now)
+    assert join(database, plain[0]) == ""
+    assert request(database, later_s=20) == []  # one that joined without the memory is no reason to try again sooner
+    (again,) = request(database, later_s=40)
+    assert (again.needs_memory_mb, again.attempt) == (1_000_000, 2)
+    with database.reading() as session:
+        assert launches.failures(session, utc_now() + timedelta(days=2)) == {}
+
+
+def test_memory_that_jobs_of_this_machine_asked_for_is_not_offered_twice(database):
+    submit(database, 2, memory_mb=6000)
+    assert len(request(database, here=HERE, slots=2)) == 1
+    with database.writing() as session:
+        session.query(Launch).delete()
+        assert jobs.claim(session, "here", 2, 60)
+    assert len(request(database, here=HERE, slots=2)) == 1
+
+
+def test_a_worker_that_is_started_twice_or_again_is_one_worker(database):
+    submit(database)
+    (launch,) = request(database)
+    assert join(database, launch) == ""
+    assert join(database, launch) == "The command has started it twice."
+    with database.writing() as session:  # its machine dies while it is told to stop; the scheduler starts it elsewhere
+        row = session.get_one(Worker, launch.id)
+        row.state, row.heartbeat_at = WorkerState.STOPPING, utc_now() - timedelta(hours=1)
+    assert join(database, launch) == ""
+    with database.reading() as session:
+        assert session.get_one(Worker, launch.id).state == WorkerState.ACTIVE
 
 
 def test_one_that_does_not_join_in_time_is_given_up_and_is_welcome_late_within_the_limit(database):
@@ -129,16 +172,29 @@ def test_one_that_does_not_join_in_time_is_given_up_and_is_welcome_late_within_t
     assert join(database, late, tags=[]) == ""
     assert "LAUNCH_LIMIT" in join(database, second, tags=[])
     assert [row.id for row in rows(database)] == [late.id]
-    assert "forgotten" in join(database, second)
+    assert "too long ago" in join(database, second)
 
 
-@pytest.mark.parametrize("minutes", [3, 60])
-def test_old_requests_are_forgotten_but_not_those_of_workers_at_work(database, minutes):
-    submit(database)
-    (launch,) = request(database)
-    join(database, launch)
-    request(database, later_s=minutes * 60)
-    assert launch.id in {row.id for row in rows(database)}
+def test_old_requests_are_forgotten_but_not_those_of_workers_that_are_still_listed(database):
+    submit(database, 2)
+    kept, old = request(database)
+    join(database, kept)
+    fail(database, old)
+    request(database, later_s=2 * 86_400)
+    ids = {row.id for row in rows(database)}
+    assert kept.id in ids and old.id not in ids
     with database.writing() as session:
-        workers.forget(session, launch.id)
-    assert launch.id not in {row.id for row in rows(database)}
+        workers.forget(session, kept.id)
+    assert kept.id not in {row.id for row in rows(database)}
+
+
+def test_apps_that_look_at_the_same_moment_request_nothing_twice(database):
+    submit(database, 2)
+    together = Barrier(4)
+
+    def look(_):
+        together.wait()
+        return len(request(database))
+
+    with ThreadPoolExecutor(4) as apps:
+        assert sum(apps.map(look, range(4))) == len(rows(database)) == 2

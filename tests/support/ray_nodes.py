@@ -38,6 +38,8 @@ class RayNodes:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
             "RAY_health_check_timeout_ms": "3000",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_failure_threshold": "2",
         }
         self._nodes: list[subprocess.Popen[bytes]] = []
 

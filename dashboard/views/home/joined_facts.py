@@ -40,7 +40,8 @@ class Requested:
 
 def requested(session: Session, now: datetime) -> Requested:
     """Return what Home says of workers that a launcher requested; parts are empty where there is nothing to say."""
-    waiting, last = launches.pending(session), launches.last_failure(session)
+    waiting, failed_ones = launches.pending(session), launches.failures(session, now)
+    last = next(iter(failed_ones.values()), None)
     words = failed = ""
     if waiting:
         number = "A worker was requested" if len(waiting) == 1 else f"{len(waiting)} workers were requested"

@@ -1,4 +1,4 @@
-"""Workers that a command starts on other machines, such as `ssh gpu {worker}` or `sbatch --wrap '{worker}'`.
+"""Workers that a command starts on other machines, such as `sbatch --wrap '{worker}'`.
 
 Each is requested by a row first (`db.launches`) and joins with its id. The command is run without a shell; secrets are
 in its environment only.
@@ -6,6 +6,7 @@ in its environment only.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -30,6 +31,8 @@ FOLDER = "launches"
 LEAST_MEMORY_MB = 4000
 """What {memory} stands for where the job asks for none: about twice what a small training takes."""
 LONGEST_LINE = 300
+KEPT_LOGS = 1000
+"""As many as workers can be at once: ssh writes to that of its worker until this ends."""
 
 log = logging.getLogger("maskloom.launcher")
 
@@ -69,6 +72,8 @@ class CommandLauncher:
             requested = launches.request(session, rules, here, current.max_workers, utc_now())
         for launch in requested:
             self._start(database, launch)
+        if requested:
+            self._delete_old_logs()
 
     def command(self, launch: Launch) -> list[str]:
         """Return the command that starts the requested worker, with its arguments. It holds no secret."""
@@ -117,11 +122,11 @@ class CommandLauncher:
     def _collect(self, database: Database) -> None:
         for launch_id, process in list(self._begun.items()):
             code = process.poll()
+            if code:
+                said = self._last_line(launch_id).rstrip(".") or "The command said nothing"
+                self._fail(database, launch_id, f"{said} (exit code {code}).")
             if code is not None:
                 del self._begun[launch_id]
-                if code:
-                    said = self._last_line(launch_id).rstrip(".") or "The command said nothing"
-                    self._fail(database, launch_id, f"{said} (exit code {code}).")
 
     def _fail(self, database: Database, launch_id: str, why: str) -> None:
         sentence = redacted(f"A worker could not be started. {why}", secrets_of(self._settings)).strip(" .") + "."
@@ -133,13 +138,20 @@ class CommandLauncher:
     def _log(self, launch_id: str) -> Path:
         return self._settings.data_root / LOGS / FOLDER / f"{launch_id}.txt"
 
+    def _delete_old_logs(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # another app deletes them as well
+            folder = self._settings.data_root / LOGS / FOLDER
+            for path in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime)[:-KEPT_LOGS]:
+                path.unlink()
+
     def _last_line(self, launch_id: str) -> str:
         try:
             text = self._log(launch_id).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1][:LONGEST_LINE] if lines else ""
+        # Half a secret would not be known as one
+        return redacted(lines[-1], secrets_of(self._settings))[:LONGEST_LINE] if lines else ""
 
 
 def worker_options(launch: Launch, settings: Settings) -> list[str]:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from engine.core import fan_out
+from engine.core import fan_out, machine
 from engine.core.fan_out import Pool, ProcessKilled
 
 
@@ -21,6 +21,7 @@ def double(number):
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
 
 
 def test_results_are_in_order_from_other_processes_and_few_tasks_are_begun_ahead():
@@ -36,6 +37,11 @@ def test_results_are_in_order_from_other_processes_and_few_tasks_are_begun_ahead
 def test_one_task_alone_is_done_in_this_process():
     with Pool() as pool:
         assert list(pool.map(double, [5], 1)) == [(10, os.getpid())]
+
+
+def test_cores_that_a_scheduler_gave_to_others_are_not_used(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    assert Pool().cores == 1
 
 
 def test_the_first_error_in_order_ends_the_work_and_what_came_before_it_is_kept():

@@ -15,7 +15,7 @@ import pytest
 from db import datasets, image_care, jobs, masks, measuring, recipes, runs
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Measurement
-from engine.core import fan_out
+from engine.core import fan_out, machine
 from engine.exports import job as export
 from engine.exports.base import ObjectFormat
 from engine.exports.measured import MeasuredObjects
@@ -165,6 +165,7 @@ def test_a_killed_process_ends_the_job_with_a_sentence(installation, dataset, mo
             raise BrokenProcessPool("A process in the process pool was terminated abruptly")
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
     monkeypatch.setattr(fan_out, "ProcessPoolExecutor", Killed)
     _, job = submit(installation, "truth", dataset.id)
     with pytest.raises(JobFailed, match="was killed, most likely because memory ran out"):

@@ -11,10 +11,12 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from db import jobs, recipes
-from db.columns import utc_now
+from db import jobs, recipes, workers
+from db.columns import new_id, utc_now
 from db.models import JobStatus, Launch, Worker, WorkerKind
+from engine.core import settings
 from engine.core.settings import Settings
+from engine.work.launchers import command
 from engine.work.launchers.command import CommandLauncher
 from tests.engine.work.test_joining import open_app, submit_label
 from tests.support.installation import REPOSITORY
@@ -174,10 +176,11 @@ def test_the_worker_is_one_argument_and_its_needs_are_filled_in(elsewhere):
     assert CommandLauncher(remote).command(launch)[-1] == f"--launch {'0' * 32} --end-when-idle 1"
 
 
-def test_a_password_is_in_the_environment_only_and_in_no_sentence(elsewhere, cluster, monkeypatch):
+@pytest.mark.parametrize("padding", ["", "x" * 265 + " "])  # the sentence is cut in the middle of the password
+def test_a_password_is_in_the_environment_only_and_in_no_sentence(elsewhere, cluster, padding):
     submit_label(elsewhere, 1)
     script = cluster / "says.sh"
-    script.write_text('echo "$DATABASE_URL" | sed s/^/got\\ / >&2; env > "$1/environment"; exit 3\n')
+    script.write_text(f'echo "got {padding}$DATABASE_URL" >&2; env > "$1/environment"; exit 3\n')
     secret = {
         "database_url": "postgresql://somebody:s3cret-word@nowhere/db",
         "launch_command": f"sh {script} {cluster} {{worker}}",
@@ -187,12 +190,34 @@ def test_a_password_is_in_the_environment_only_and_in_no_sentence(elsewhere, clu
     assert "s3cret-word" not in " ".join(launcher.command(launches(elsewhere)[0]))
     assert "s3cret-word" in (cluster / "environment").read_text()
     error = launches(elsewhere)[0].error
-    assert "(exit code 3)" in error and "got postgresql://somebody:***@nowhere/db" in error
+    assert "(exit code 3)" in error and "postgresql://somebody:*" in error and "s3c" not in error
     (log,) = (elsewhere.settings.data_root / "logs" / "launches").iterdir()
     assert log.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("command", ["", "ssh gpu worker"])
-def test_a_command_that_starts_no_worker_is_refused(command):
-    with pytest.raises(ValidationError, match="LAUNCHER=command needs a LAUNCH_COMMAND"):
-        Settings(launcher="command", launch_command=command)
+def test_what_commands_printed_long_ago_is_deleted(elsewhere, monkeypatch):
+    monkeypatch.setattr(command, "KEPT_LOGS", 2)
+    for _ in range(4):
+        submit_label(elsewhere, 1, name=new_id())
+        quiet = elsewhere.settings.model_copy(update={"launch_command": "true {worker}"})
+        CommandLauncher(quiet).look_after(elsewhere.database)
+    kept = {path.stem for path in (elsewhere.settings.data_root / "logs" / "launches").iterdir()}
+    assert kept == {row.id for row in launches(elsewhere)[-2:]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"launch_command": ""}, "LAUNCHER=command needs a LAUNCH_COMMAND"),
+        ({"launch_command": "ssh gpu worker"}, "LAUNCHER=command needs a LAUNCH_COMMAND"),
+        ({"launch_command": "sbatch --wrap '{worker}"}, r"its quotes do not match \(No closing quotation\)"),
+        ({"launch_command": "ssh gpu {worker}", "launch_tags": "big, two words"}, "a tag has up to 64 letters"),
+    ],
+)
+def test_a_command_or_a_tag_that_can_start_no_worker_is_refused(changes, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        Settings(launcher="command", **changes)
+
+
+def test_both_rules_for_tags_are_the_same():
+    assert settings.TAG == workers.TAG

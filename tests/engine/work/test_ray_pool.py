@@ -116,6 +116,25 @@ def test_what_no_node_gets_on_with_is_done_here_and_cancelled_there(monkeypatch)
     assert 0 < len(nodes.given) < 10 and len(nodes.cancelled) == len(nodes.given)
 
 
+def test_what_takes_long_on_a_node_is_left_to_it_while_there_is_work_here(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "PATIENCE_S", 0.0)
+    here: Future[int] = Future()
+    monkeypatch.setattr(RayPool, "_begin_here", lambda self, work, task, processes: here)
+    looks = []
+
+    def result(timeout):
+        looks.append(timeout)
+        if len(looks) < 4:
+            raise TimeoutError
+        here.set_result(2)
+        return 0
+
+    def answer(future, version, work, task):
+        future.result = result
+
+    assert results(Nodes(answer), [0, 1]) == [0, 2] and len(looks) == 4
+
+
 def test_work_that_is_given_up_leaves_nothing_on_the_nodes():
     def answer(future, version, work, task):
         if task == 0:
