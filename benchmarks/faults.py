@@ -66,9 +66,7 @@ def inject(
     browser: Annotated[int, typer.Option(help="Every nth fault is resumed in Chromium.")] = 5,
     keep: Annotated[Path | None, typer.Option(help="Copy logs and database of what broke here.")] = None,
     database: Annotated[str, typer.Option(help="sqlite or postgresql.")] = "sqlite",
-    store: Annotated[
-        str, typer.Option(help="local, or s3, with PostgreSQL: moto's server.")
-    ] = "local",
+    store: Annotated[str, typer.Option(help="local, or s3, with PostgreSQL: moto's server.")] = "local",
 ) -> list[dict[str, Any]]:
     """Inject faults: how many of each kind were survived, and how their jobs were resumed."""
     numbers = list(range(faults)) if only is None else [only]
