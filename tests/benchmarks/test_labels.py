@@ -16,7 +16,6 @@ from engine.imaging import codec
 from engine.labelling.base import methods
 from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.quality import Quality
-from engine.labelling.strokes import backbones
 from tests.support import verdict_kinds
 
 
@@ -70,7 +69,7 @@ def test_methods_are_scored_on_one_part_of_the_folder(folder: Path) -> None:
 def test_all_methods_are_scored_but_those_that_lack_strokes_or_weights(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(backbones, "settings", lambda: Settings(data_root=folder))
+    monkeypatch.setattr("engine.store.opening.settings", lambda: Settings(data_root=folder))
     rows = bench.scores(folder, part="odd")
     assert {row["method"] for row in rows} == set(methods()) - {"strokes", "deep_features"}
     noted = capsys.readouterr().err

@@ -23,8 +23,7 @@ ENCODER = ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", i
 @pytest.fixture
 def here(installation, monkeypatch):
     """The installation as the one of this process."""
-    for module in ("engine.network.pretrained", "engine.labelling.strokes.backbones"):
-        monkeypatch.setattr(f"{module}.settings", lambda: installation.settings)
+    monkeypatch.setattr("engine.store.opening.settings", lambda: installation.settings)
     monkeypatch.setenv("KERAS_HOME", str(installation.settings.data_root / "no-keras"))
     return installation
 

@@ -19,9 +19,7 @@ from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.methods import auto
 from engine.labelling.quality import Quality
 from engine.labelling.recipe_key import fit_key
-from engine.labelling.strokes import backbones
 from engine.labelling.strokes.backbones import weights_of
-from engine.network import pretrained
 from engine.store import keys as stored
 from tests.support.backbones import small_network
 from tests.support.shared_data import SHARED_DATA
@@ -71,8 +69,7 @@ def test_on_the_odd_half_of_real_images(name: str, expected: str, every: int) ->
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small random network in the place of the pretrained weights of the installation."""
-    monkeypatch.setattr(backbones, "settings", lambda: Settings(data_root=tmp_path))
-    monkeypatch.setattr(pretrained, "settings", lambda: Settings(data_root=tmp_path))
+    monkeypatch.setattr("engine.store.opening.settings", lambda: Settings(data_root=tmp_path))
     monkeypatch.setattr(auto, "tune", lambda tried, images, seed: (list(tried), []))
     path = tmp_path / stored.backbone_key()
     path.parent.mkdir()
