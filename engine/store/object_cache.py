@@ -71,7 +71,7 @@ class ObjectCache:
 
     @contextmanager
     def arriving(self) -> Iterator[Path]:
-        """Yield a path to write a version to, for `keep`. It is deleted at the end of the block if it is still there."""
+        """Yield a path to write a version to, for `keep`. What is left there is deleted at the end of the block."""
         beside = self.folder / f"{uuid.uuid4().hex}{PART}"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
