@@ -235,8 +235,9 @@ def hand_over(source: Mapping[str, Any]) -> None:
     if source["kind"] == "upload":
         key, folder = stored.upload_folder(source["token"]), upload_folder(source["token"])
         if settings().store_url:
-            artifacts().delete(key)  # what was handed over before may have been discarded since
-        artifacts().hand_over(key, folder)
+            with st.spinner("Storing the files …"):
+                artifacts().delete(key)  # what was handed over before may have been discarded since
+                artifacts().hand_over(key, folder)
 
 
 def uploaded_files(token: str) -> tuple[tuple[str, int], ...]:

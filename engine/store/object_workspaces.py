@@ -181,9 +181,9 @@ class _Log:
 
     def store(self) -> None:
         try:
-            content = self._path.read_bytes()
-            if len(content) == self._size:
+            if self._path.stat().st_size == self._size:
                 return
+            content = self._path.read_bytes()
             if self._before is None:
                 self._before = self._earlier()
             self._files.put(self._key, self._before + content)
