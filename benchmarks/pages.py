@@ -263,6 +263,7 @@ def turn_pages(served: RunningApp, page: Page, run_id: str, pages: int) -> tuple
 
 def _thresholds(page: Page) -> list[float]:
     """Move the mask threshold a step at a time; return the seconds until the counts of the whole run have changed."""
+    page.get_by_role("button", name="Filter", exact=True).click()
     page.get_by_role("slider", name="Mask threshold").focus()
     found = []
     for step in range(20):

@@ -30,6 +30,7 @@ from engine.imaging.codec import Limits, UnreadableImage, decode_pixels, decode_
 from engine.imaging.corrections import BadCorrection
 from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
+from engine.store.base import StoreFailed
 from engine.store.keys import BadKey
 
 PATH = "datasets/{dataset}/images/{image}/corrections"
@@ -88,6 +89,8 @@ def answering(work: Callable[[], Correction | LeftOutRegion]) -> Response:
         return plain(409, str(error))
     except NotAllowed as error:
         return plain(403, str(error))
+    except StoreFailed as error:
+        return plain(503, str(error))
     except OSError as error:
         return plain(507, f"The correction could not be stored: {error.strerror or error}.")
     except DatabaseRefused as error:

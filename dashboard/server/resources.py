@@ -233,7 +233,11 @@ def hand_over(source: Mapping[str, Any]) -> None:
         StoreFailed: the object store cannot be reached.
     """
     if source["kind"] == "upload":
-        artifacts().hand_over(stored.upload_folder(source["token"]), upload_folder(source["token"]))
+        key, folder = stored.upload_folder(source["token"]), upload_folder(source["token"])
+        if settings().store_url:
+            with st.spinner("Storing the files …"):
+                artifacts().delete(key)  # what was handed over before may have been discarded since
+                artifacts().hand_over(key, folder)
 
 
 def uploaded_files(token: str) -> tuple[tuple[str, int], ...]:

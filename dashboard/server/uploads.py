@@ -16,6 +16,7 @@ from dashboard.server import resources
 from dashboard.server.guard import is_sent_by_our_page
 from dashboard.server.staging import Arrival
 from engine.core.filenames import safe_part
+from engine.store.base import StoreFailed
 
 PIECE_BYTES = 1_000_000
 LONGEST_PART_BYTES = 180
@@ -34,10 +35,13 @@ async def take(request: Request) -> Response:
         return _refuse(410, "This page is older than the running app. Reload it and choose the files again.")
     path = request.query_params.get("path", "")
     if request.method == "DELETE":
-        if path:
-            await anyio.to_thread.run_sync(resources.discard_uploaded_file, token, staged_name(path))
-        else:
-            await anyio.to_thread.run_sync(resources.discard_upload, token)
+        try:
+            if path:
+                await anyio.to_thread.run_sync(resources.discard_uploaded_file, token, staged_name(path))
+            else:
+                await anyio.to_thread.run_sync(resources.discard_upload, token)
+        except StoreFailed as error:
+            return _refuse(503, str(error))
         return JSONResponse({})
     place = resources.place_upload(token, path, staged_name(path))
     if place is None:

@@ -86,7 +86,7 @@ def renew_mark(inventory: Inventory, files: Store, now: datetime) -> None:
         try:
             files.write(stored.mark_key(), json.dumps(line).encode())
         except OSError as error:
-            log.warning("The mark of the installation could not be renewed: %s.", error.strerror or error)
+            log.warning("The mark of the installation could not be renewed: %s", error)
 
 
 def _mark(files: Store) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ def remember_start(files: Store, start: str) -> None:
     try:
         files.write(stored.app_key(), json.dumps({"start": start}).encode())
     except OSError as error:
-        log.warning("No worker can join: the app's start could not be stored: %s.", error.strerror or error)
+        log.warning("No worker can join: the app's start could not be stored: %s", error)
 
 
 def start_of(files: Store) -> str:

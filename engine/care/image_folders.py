@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.imaging import codec
 from engine.store import keys as stored
-from engine.store.base import Store
+from engine.store.base import Store, StoreFailed
 
 if TYPE_CHECKING:
     from db.inventory import Inventory
@@ -166,6 +166,8 @@ def decodes(files: Store, key: str, shape: tuple[int, int] | None = None) -> boo
         data = files.read(key)
         webp = np.frombuffer(data, np.uint8)
         pixels = codec.decode_png(data) if key.endswith(".png") else cv2.imdecode(webp, cv2.IMREAD_UNCHANGED)
+    except StoreFailed:  # which says nothing about the picture
+        raise
     except (OSError, codec.UnreadableImage, cv2.error):
         return False
     return pixels is not None and (shape is None or pixels.shape[:2] == tuple(shape))

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
 from engine.store import keys as stored
-from engine.store.base import Store
+from engine.store.base import Store, StoreFailed
 from engine.store.disk import CACHE, PART, WORK
 from engine.store.keys import BadKey, is_key
 from engine.store.local import LocalStore
@@ -58,6 +58,8 @@ def restore_files(
             _unpack(archive, manifest["files"], LocalStore(stage), progress)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
         shutil.rmtree(stage, ignore_errors=True)
+        if isinstance(error, StoreFailed):
+            raise
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise BackupFailed(f"The backup could not be unpacked: {error.strerror or error}.") from None
         missing = isinstance(error, FileNotFoundError)
@@ -96,7 +98,8 @@ def _refuse_unless_empty(files: Store, stage: Path, database: Path | None) -> No
     if database is not None and database.exists():
         raise BackupFailed(f"There is already a database {str(database)!r}. Move it away before a restore.")
     moved = _moved(stage)
-    if root.exists() and any(entry != stage and entry.name not in {*moved, CACHE, WORK} for entry in root.iterdir()):
+    known = {stage.name, *moved, *((CACHE, WORK) if files.place == "STORE_URL" else ())}
+    if root.exists() and any(entry.name not in known for entry in root.iterdir()):
         raise BackupFailed(
             f"{str(root)!r} is not empty, and a backup is restored into an empty folder only. Set DATA_ROOT to a new "
             "folder, or move away what is there."

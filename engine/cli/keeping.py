@@ -80,7 +80,8 @@ def restore(file: Path, as_json: AsJson = False):
         )
     stopped = sum(ended)
     result = {"files": len(manifest["files"]), "stopped": stopped, "made_at": manifest["made_at"]}
-    lines = [f"Restored {counted(len(manifest['files']), 'file')} of {manifest['made_at']} to {current.data_root}."]
+    place = current.store_url or current.data_root
+    lines = [f"Restored {counted(len(manifest['files']), 'file')} of {manifest['made_at']} to {place}."]
     if stopped:
         lines.append(f"{counted(stopped, 'job was', 'jobs were')} unfinished; resume them in the browser.")
     if gone := manifest.get("gone"):

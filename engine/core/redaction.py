@@ -40,12 +40,17 @@ def is_secret(name: str) -> bool:
     return re.search(_SECRET_NAME, name, re.IGNORECASE) is not None
 
 
+def provider_environment() -> dict[str, str]:
+    """Return the variables of object stores in the environment of this process: keys and addresses."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PROVIDERS)}
+
+
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return the secret values of an installation's settings and of its object store's variables, the longest first."""
     values = (getattr(settings, name) for name in type(settings).model_fields if is_secret(name))
     found = {value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values}
-    of_provider = [name for name in os.environ if name.startswith(PROVIDERS)]
-    found |= {os.environ[name] for name in of_provider if is_secret(name) or name.endswith("_KEY")}
+    of_provider = provider_environment().items()
+    found |= {value for name, value in of_provider if is_secret(name) or name.endswith("_KEY")}
     password = urlsplit(settings.database_url).password
     if password:
         found |= {password, unquote(password)}

@@ -48,7 +48,7 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class ObjectCache:
-    """A file lies at `<folder>/<key>/<ETag>@<name>`; files are complete, and the least recently used go first."""
+    """A file lies at `<folder>/<key>/<ETag>@<bytes>@<name>`; files are complete, the least recently used go first."""
 
     root: Path
     url: str
@@ -63,31 +63,34 @@ class ObjectCache:
         """Return the version of a file that came last, None if there is none."""
         try:
             with os.scandir(self.folder / key) as entries:
-                kept = [entry for entry in entries if PART not in entry.name and "@" in entry.name]
-            found = max(kept, key=lambda entry: entry.stat().st_ctime) if len(kept) > 1 else kept[0]
-        except (FileNotFoundError, NotADirectoryError, IndexError):
+                kept = [entry for entry in entries if _is_whole(entry)]
+            found = max(kept, key=lambda entry: entry.stat().st_ctime)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         return Kept(unquote(found.name.partition("@")[0]), Path(found.path))
 
     @contextmanager
-    def adding(self, key: str, tag: str) -> Iterator[tuple[Path, Path]]:
-        """Yield a path to write a version to, and the path that it gets at the end of the block, if that succeeds."""
-        folder = self.folder / key
-        name = key.rpartition("/")[2]
-        target = folder / f"{quote(tag, safe='')}@{name}"
-        beside = folder / f"{uuid.uuid4().hex[:8]}{PART}"
-        folder.mkdir(parents=True, exist_ok=True)
+    def arriving(self) -> Iterator[Path]:
+        """Yield a path to write a version to, for `keep`. What is left there is deleted at the end of the block."""
+        beside = self.folder / f"{uuid.uuid4().hex}{PART}"
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            yield beside, target
-            added = beside.stat().st_size
-            os.utime(beside)  # a file that is moved in may be older
-            beside.replace(target)
+            yield beside
         finally:
             beside.unlink(missing_ok=True)
-        for entry in folder.iterdir():
-            if entry != target and PART not in entry.name:
-                entry.unlink(missing_ok=True)
-        self._count(added)
+
+    def keep(self, key: str, tag: str, beside: Path) -> Path:
+        """Move a version of a file into the cache; return its path there."""
+        size = beside.stat().st_size
+        os.utime(beside)  # a file that is moved in may be older
+        target = self.folder / key / f"{quote(tag, safe='')}@{size}@{key.rpartition('/')[2]}"
+        _moved(beside, target)
+        with suppress(OSError):  # deleted by another process, or open in one on Windows
+            for entry in target.parent.iterdir():
+                if entry != target and time.time() - entry.stat().st_mtime > SPARED_S:
+                    entry.unlink()
+        self._count(size)
+        return target
 
     def drop(self, key: str) -> None:
         """Delete all versions of a file, or of all below a folder."""
@@ -118,9 +121,31 @@ class ObjectCache:
             if total <= self.limit_bytes or now - used_at < SPARED_S:
                 break
             with suppress(OSError):
-                path.unlink()
-                path.parent.rmdir()
+                if path.stat().st_mtime == used_at:  # and not used while the others were looked at
+                    path.unlink()
+                    path.parent.rmdir()
             total -= size
+
+
+def _is_whole(entry: os.DirEntry[str]) -> bool:
+    """Whether a version has its size: after a power cut, a file that was just written may be empty."""
+    _, _, size = entry.name.rpartition("@")[0].rpartition("@")
+    return size.isdecimal() and entry.stat().st_size == int(size)
+
+
+def _moved(beside: Path, target: Path) -> None:
+    while True:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.replace(target)
+            return
+        except FileNotFoundError:  # another process has just deleted the folder, which was empty
+            if not beside.exists():
+                raise
+        except PermissionError:  # on Windows, where a process reads the same version
+            if not target.exists():
+                raise
+            return
 
 
 def _modified(path: Path) -> float:

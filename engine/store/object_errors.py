@@ -27,11 +27,13 @@ def named_failures(url: str, key: str = "") -> Iterator[None]:
         yield
     except (NotModifiedError, MissingFile):
         raise
-    except FileNotFoundError as error:  # obstore's NotFoundError; local files are never missing in these blocks
+    except FileNotFoundError as error:  # obstore's NotFoundError, or a file of this machine
+        if error.errno is not None or "(os error" in str(error):
+            raise
         if key and code_of(error) not in NO_BUCKET:
             raise MissingFile.of(key) from None
         raise StoreFailed(sentence(error, url)) from None
-    except (BaseError, PermissionError) as error:
+    except BaseError as error:
         raise StoreFailed(sentence(error, url)) from None
 
 

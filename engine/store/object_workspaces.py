@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.store.base import MissingFile, StoreFailed
-from engine.store.disk import PART
+from engine.store.disk import PART, WORK
 
 if TYPE_CHECKING:
     from engine.store.objects import ObjectStore
@@ -37,20 +37,23 @@ _open: dict[tuple[str, str], _Workspace] = {}
 
 
 @contextmanager
-def opened(files: ObjectStore, key: str, folder: Path) -> Iterator[Path]:
-    """Yield a folder with what is stored below `key`; what changed there is stored when the block ends."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed attempt: what it had stored comes back
-    workspace = _Workspace(files, key, folder)
-    workspace.fill()
-    _open[files.url, key] = workspace
-    try:
+def opened(files: ObjectStore, key: str) -> Iterator[Path]:
+    """Yield a folder with what is stored below `key`; what changed there is stored when the block ends.
+
+    Whoever opens it takes it over: one that was opened before, by a job that counted as lost, stores nothing more.
+    """
+    place, _, name = key.rpartition("/")
+    files.working.delete_unfinished(place, name, subfolders=False)  # of a killed attempt
+    with files.working.scratch(key) as folder:
+        workspace = _Workspace(files, key, folder)
+        workspace.fill()
+        _open[files.url, key] = workspace
         try:
             yield folder
         finally:
-            workspace.store(whole=True)
-    finally:
-        del _open[files.url, key]
-        shutil.rmtree(folder, ignore_errors=True)
+            if _open.get((files.url, key)) is workspace:
+                del _open[files.url, key]
+            workspace.close()
 
 
 def publish(files: ObjectStore, key: str) -> None:
@@ -64,15 +67,23 @@ class _Workspace:
         self._files, self._key, self._folder = files, key, folder
         self._stored: dict[str, _State] = {}
         self._states_from = 0.0
+        self._owner, self._mark = f"{WORK}/{key}", uuid.uuid4().hex.encode()
 
     def fill(self) -> None:
+        self._files.put(self._owner, self._mark)
         paths = {path: self._folder / path[len(self._key) + 1 :] for path in self._files.objects(self._key)}
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(self._files.download, paths, paths.values()))
         self._stored = self._states()
 
     def store(self, whole: bool = False) -> None:
-        """Store what has changed; states of a training only as often as takes little of its time, unless `whole`."""
+        """Store what has changed; states of a training only as often as takes little of its time, unless `whole`.
+
+        Raises:
+            StoreFailed: another process has opened this workspace since.
+        """
+        if self._files.content(self._owner) != self._mark:
+            raise StoreFailed("Another worker has taken this job over. Nothing more of this attempt is stored.")
         now = self._states()
         if not whole and time.monotonic() < self._states_from:
             now = {name: state for name, state in now.items() if not _is_state(name)}
@@ -90,6 +101,10 @@ class _Workspace:
         for name in self._stored.keys() - now.keys():
             self._files.remove(f"{self._key}/{name}")
         self._stored = now
+
+    def close(self) -> None:
+        self.store(whole=True)
+        self._files.remove(self._owner)
 
     def _upload(self, changed: list[str]) -> None:
         upload(self._files, [(f"{self._key}/{name}", self._folder / name) for name in changed])
@@ -114,9 +129,13 @@ def _is_state(name: str) -> bool:
 
 def names(folder: Path) -> list[str]:
     """Return the paths of all finished files below a folder, relative to it, sorted."""
+    return [name for name in all_names(folder) if PART not in name]
+
+
+def all_names(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, relative to it, sorted."""
     paths = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
-    found = (PurePosixPath(path.relative_to(folder)).as_posix() for path in paths)
-    return sorted(name for name in found if PART not in name)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def upload(files: ObjectStore, pairs: Sequence[tuple[str, Path]]) -> None:
@@ -131,8 +150,9 @@ def growing(files: ObjectStore, key: str, path: Path) -> Iterator[Path]:
 
     An object store that does not respond is no error here.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
+    with suppress(OSError):  # a log that cannot be written ends no job
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
     growing_log, ended = _Log(files, key, path), threading.Event()
     thread = threading.Thread(target=growing_log.store_until, args=(ended,), name="log", daemon=True)
     thread.start()
@@ -142,7 +162,8 @@ def growing(files: ObjectStore, key: str, path: Path) -> Iterator[Path]:
         ended.set()
         thread.join()
         growing_log.store()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 class _Log:
@@ -160,9 +181,9 @@ class _Log:
 
     def store(self) -> None:
         try:
-            content = self._path.read_bytes()
-            if len(content) == self._size:
+            if self._path.stat().st_size == self._size:
                 return
+            content = self._path.read_bytes()
             if self._before is None:
                 self._before = self._earlier()
             self._files.put(self._key, self._before + content)

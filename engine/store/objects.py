@@ -21,7 +21,7 @@ from engine.store.base import Listing, MissingFile
 from engine.store.disk import CACHE, PART, WORK
 from engine.store.keys import checked, is_key, is_written_once
 from engine.store.local import LocalStore
-from engine.store.object_cache import ObjectCache
+from engine.store.object_cache import Kept, ObjectCache
 from engine.store.object_errors import named_failures, without_obstore
 
 PATIENCE_S = 120.0
@@ -40,7 +40,7 @@ class ObjectStore:
         root: a folder of this machine, for the cache and for what is being written.
         cache_bytes: how large the cache may become.
         patience_s: how long requests are repeated while the object store does not respond.
-        trusts_cache: False asks for everything whether it has changed or is gone, as a check-up has to.
+        trusts_cache: False requests everything anew, as a check-up has to.
     """
 
     url: str
@@ -72,24 +72,26 @@ class ObjectStore:
 
     def fetched(self, key: str) -> Path:
         """Return the path in the cache of a file as it is now, requested if it is not there."""
-        kept = self._cache.newest(checked(key))
-        if kept and self.trusts_cache and is_written_once(key):
+        kept = self._kept(key)
+        if kept and is_written_once(key):
             return kept.used()
-        with self._requesting(key):
-            try:
-                found = _obstore().get(self._remote, key, options={"if_none_match": kept.tag} if kept else {})
-            except _exceptions().NotModifiedError:
-                assert kept is not None
-                return kept.used()
-            with self._cache.adding(key, found.meta["e_tag"]) as (beside, path), beside.open("wb") as file:
-                for piece in found:
-                    file.write(piece)
-        return path
+        with self._cache.arriving() as beside:
+            with self._requesting(key):
+                try:
+                    found = _obstore().get(self._remote, key, options={"if_none_match": kept.tag} if kept else {})
+                except _exceptions().NotModifiedError:
+                    assert kept is not None
+                    return kept.used()
+                with beside.open("wb") as file:
+                    for piece in found:
+                        file.write(piece)
+            return self._cache.keep(key, found.meta["e_tag"], beside)
 
     def write(self, key: str, data: bytes) -> None:
         tag = self.put(checked(key), data)
-        with self._cache.adding(key, tag) as (beside, _):
+        with self._cache.arriving() as beside:
             beside.write_bytes(data)
+            self._cache.keep(key, tag, beside)
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -98,15 +100,13 @@ class ObjectStore:
         beside = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}{PART}{target.suffix}")
         try:
             yield beside
-            tag = self.put(key, beside)
-            with self._cache.adding(key, tag) as (cached, _):
-                beside.replace(cached)
+            self._cache.keep(key, self.put(key, beside), beside)
         finally:
             beside.unlink(missing_ok=True)
 
     @contextmanager
     def workspace(self, key: str) -> Iterator[Path]:
-        with workspaces.opened(self, key, self.working.path(key)) as folder:
+        with workspaces.opened(self, checked(key)) as folder:
             yield folder
 
     def publish(self, key: str) -> None:
@@ -119,7 +119,8 @@ class ObjectStore:
         return self.working.scratch(key)
 
     def hand_over(self, key: str, folder: Path) -> None:
-        workspaces.upload(self, [(f"{checked(key)}/{name}", folder / name) for name in workspaces.names(folder)])
+        names = [name for name in workspaces.all_names(folder) if not name.rpartition("/")[2].startswith(".")]
+        workspaces.upload(self, [(f"{checked(key)}/{name}", folder / name) for name in names])
 
     def exists(self, key: str) -> bool:
         with suppress(MissingFile):
@@ -141,8 +142,8 @@ class ObjectStore:
             return float(max(moments))
 
     def version(self, key: str) -> str:
-        kept = self._cache.newest(checked(key))
-        if kept and self.trusts_cache and is_written_once(key):
+        kept = self._kept(key)
+        if kept and is_written_once(key):
             return kept.tag
         return str(self._head(key)["e_tag"])
 
@@ -168,6 +169,9 @@ class ObjectStore:
 
     def remove(self, path: str) -> None:
         self.working.remove(path)
+        folder, _, name = path.rpartition("/")
+        if folder and is_key(path):  # of a workspace whose process was killed
+            self.working.delete_unfinished(folder, name, subfolders=False)
         with self._requesting(path), suppress(FileNotFoundError):
             below = [found["path"] for found in self._below(path)]
             _obstore().delete(self._remote, below or [path])
@@ -213,6 +217,16 @@ class ObjectStore:
         with self._requesting(path), target.open("wb") as file:
             for piece in _obstore().get(self._remote, path):
                 file.write(piece)
+
+    def content(self, path: str) -> bytes:
+        """Return an object whose path need not be a key, without the cache; empty if there is none."""
+        with suppress(MissingFile), self._requesting(path):
+            return bytes(_obstore().get(self._remote, path).bytes())
+        return b""
+
+    def _kept(self, key: str) -> Kept | None:
+        kept = self._cache.newest(checked(key))
+        return kept if self.trusts_cache else None
 
     def _head(self, key: str) -> Any:
         with self._requesting(checked(key)):

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from engine import VERSION
 from engine.core.fan_out import Pool
+from engine.core.redaction import provider_environment
 from engine.core.settings import Settings
 
 NAMESPACE = "maskloom"
@@ -61,8 +63,8 @@ def connect(address: str) -> Any:
     return ray
 
 
-def run_on_node(version: str, work: Callable[[T], R], task: T) -> R:
-    """Do one task in a process of Ray.
+def run_on_node(version: str, environment: dict[str, str], work: Callable[[T], R], task: T) -> R:
+    """Do one task in a process of Ray, with the variables of the object store.
 
     Raises:
         OtherVersion: this node has another Maskloom than the worker.
@@ -72,6 +74,7 @@ def run_on_node(version: str, work: Callable[[T], R], task: T) -> R:
     if version != VERSION:
         raise OtherVersion(f"A node of the Ray cluster has Maskloom {VERSION}, the worker {version}. Install the same.")
     cv2.setNumThreads(1)
+    os.environ.update(environment)
     return work(task)
 
 
@@ -93,7 +96,7 @@ class RayPool(Pool):
 
     spreads = True
 
-    def __init__(self, ray: Any, reserved: int) -> None:
+    def __init__(self, ray: Any, reserved: int, environment: dict[str, str]) -> None:
         super().__init__()
         self._ray, self._reserved = ray, reserved
         self._remote = ray.remote(num_cpus=1)(run_on_node)
@@ -101,6 +104,7 @@ class RayPool(Pool):
         self._there: set[_Begun] = set()
         self._looked_at, self._nodes = -LOOK_S, 0
         self._begun_there = 0
+        self._environment = environment
 
     @property
     def cores(self) -> int:
@@ -111,7 +115,7 @@ class RayPool(Pool):
         """Begin a task where fewer wait for each core."""
         nodes = self._cores_of_nodes()
         if nodes and len(self._there) * self._reserved <= len(self._here) * nodes:
-            reference = self._remote.remote(VERSION, work, task)
+            reference = self._remote.remote(VERSION, self._environment, work, task)
             begun = _Begun(reference.future(), work, task, reference)
             self._await(begun, self._there)
             self._begun_there += 1
@@ -195,7 +199,7 @@ def opening(current: Settings) -> Callable[[], Pool]:
         try:
             ray = connect(current.ray_address)
             if ray.cluster_resources().get("CPU", 0) > current.launch_cpus:
-                return RayPool(ray, current.launch_cpus)
+                return RayPool(ray, current.launch_cpus, provider_environment() if current.store_url else {})
         except NoRay as error:
             log.warning("%s", error)
         return Pool()

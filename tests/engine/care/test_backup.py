@@ -386,3 +386,11 @@ def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed
     assert "app.db" not in names and len([name for name in names if name.endswith(".png")]) == 4
     restore_files(tmp_path / "backup.zip", LocalStore(tmp_path / "restored"), None, lambda path: None)
     assert len(LocalStore(tmp_path / "restored").keys("datasets")) == 6
+
+
+@pytest.mark.parametrize("name", ["work", "cache"])
+def test_a_folder_with_files_of_others_is_not_empty(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(BackupFailed, match="is not empty"):
+        restore_files(tmp_path / "backup.zip", LocalStore(tmp_path), None, lambda path: None)
+    assert (tmp_path / name).exists()

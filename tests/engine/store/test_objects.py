@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from engine.care.image_folders import decodes
 from engine.core.settings import Settings
 from engine.store import keys as stored
 from engine.store import object_cache, object_workspaces
@@ -45,10 +46,22 @@ def test_a_file_that_changes_is_asked_for_each_time_and_sent_only_if_it_has_chan
     with there.local(MASK) as again:
         assert again == path
     here.write(MASK, b"second")
-    assert there.read(MASK) == b"second" and not path.exists()
+    assert there.read(MASK) == b"second"
     here.delete(MASK)
     with pytest.raises(MissingFile):
         there.read(MASK)
+
+
+def test_a_version_stays_for_who_has_its_path_and_goes_later(machines, monkeypatch):
+    here, there = machines
+    here.write(MASK, b"first")
+    with there.local(MASK) as path:
+        here.write(MASK, b"second")
+        assert there.read(MASK) == b"second"
+        assert path.read_bytes() == b"first"
+    monkeypatch.setattr(object_cache, "SPARED_S", -1.0)
+    here.write(MASK, b"third")
+    assert there.read(MASK) == b"third" and not path.exists()
 
 
 def test_a_path_keeps_the_name_of_its_file(machines):
@@ -64,6 +77,48 @@ def test_a_check_up_does_not_trust_the_cache(machines):
     assert here.read(IMAGE) == b"pixels"
     with pytest.raises(MissingFile):
         ObjectStore(here.url, here.root, trusts_cache=False).read(IMAGE)
+
+
+def test_a_cached_file_that_a_power_cut_left_empty_is_requested_again(machines):
+    here = machines[0]
+    here.write(IMAGE, b"pixels")
+    with here.local(IMAGE) as path:
+        path.write_bytes(b"")
+    assert here.read(IMAGE) == b"pixels"
+
+
+def test_a_check_up_finds_a_file_whole_that_is_damaged_in_the_cache_alone(machines):
+    here = machines[0]
+    here.write(IMAGE, b"pixels")
+    with here.local(IMAGE) as path:
+        path.write_bytes(b"rotten")
+    assert ObjectStore(here.url, here.root, trusts_cache=False).read(IMAGE) == b"pixels"
+    assert here.read(IMAGE) == b"pixels"
+
+
+def test_a_check_up_takes_no_file_for_damaged_that_the_store_refuses(s3, machines):
+    here = machines[0]
+    here.write(IMAGE, b"pixels")
+    s3.tell("refuse 403 AccessDenied")
+    with pytest.raises(StoreFailed, match="denies access"):
+        decodes(ObjectStore(here.url, here.root, trusts_cache=False), IMAGE)
+
+
+def test_what_was_used_while_the_cache_is_trimmed_stays(machines, monkeypatch):
+    monkeypatch.setattr(object_cache, "SPARED_S", 0.0)
+    here = ObjectStore(machines[0].url, machines[0].root, cache_bytes=10**9)
+    here.write(IMAGE, b"pixels")
+    with here.local(IMAGE) as path:
+        os.utime(path, (time.time() - 3000,) * 2)
+    walked = os.walk
+
+    def used_meanwhile(top):
+        yield from walked(top)
+        os.utime(path)
+
+    monkeypatch.setattr(object_cache.os, "walk", used_meanwhile)
+    object_cache.ObjectCache(here.root / "cache", here.url, 0).trim()
+    assert path.exists()
 
 
 def test_the_cache_loses_what_was_not_used_for_longest(machines, monkeypatch):
@@ -119,9 +174,27 @@ def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines,
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("second", ["here", "there"])
+def test_a_workspace_that_another_process_opens_is_lost_to_the_first(machines, second):
+    first, second = machines[0], machines[["here", "there"].index(second)]
+    run = stored.run_folder(ONE)
+    with pytest.raises(StoreFailed, match="has taken this job over"), first.workspace(run) as zombie:
+        (zombie / "state.npz").write_bytes(b"one epoch")
+        first.publish(run)
+        with second.workspace(run) as folder:
+            assert folder != zombie and (folder / "state.npz").read_bytes() == b"one epoch"
+            (folder / "state.npz").write_bytes(b"two epochs")
+        (zombie.parent / zombie.name).mkdir(exist_ok=True)
+        (zombie / "state.npz").write_bytes(b"of the first")
+    assert second.read(f"{run}/state.npz") == b"two epochs"
+    assert second.keys(run) == [f"{run}/state.npz"]
+
+
 def test_an_upload_keeps_names_that_are_no_keys(machines, tmp_path):
     here, there = machines
-    names = ["a b/häß (1)#%20&?.png", "плакат.png", "x/y/z.png"]
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / ".12ab.part").write_text("arriving")
+    names = ["a b/häß (1)#%20&?.png", "scan.part1.png", "плакат.png", "x/y/z.png"]
     for name in names:
         (tmp_path / "staged" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "staged" / name).write_text(name)

@@ -63,13 +63,13 @@ class Nodes(StandIn):
         if not arguments:
             return super().remote(**options)
         reference = Reference()
-        self.given.append(arguments[2])
+        self.given.append(arguments[3])
         self.answer(reference.future(), *arguments)
         return reference
 
 
-def right(future, version, work, task):
-    future.set_result(run_on_node(version, work, task))
+def right(future, version, environment, work, task):
+    future.set_result(run_on_node(version, environment, work, task))
 
 
 def double(number):
@@ -79,7 +79,7 @@ def double(number):
 
 
 def results(nodes, tasks):
-    with RayPool(nodes, 1) as pool:
+    with RayPool(nodes, 1, {}) as pool:
         return list(pool.map(double, tasks, len(tasks)))
 
 
@@ -90,9 +90,9 @@ def test_results_are_in_order_wherever_they_come_from():
 
 
 def test_an_error_of_a_task_is_raised_as_it_was_there():
-    def answer(future, version, work, task):
+    def answer(future, version, environment, work, task):
         try:
-            right(future, version, work, task)
+            right(future, version, environment, work, task)
         except ValueError as error:
             future.set_exception(RayTaskError(error))
 
@@ -101,7 +101,7 @@ def test_an_error_of_a_task_is_raised_as_it_was_there():
 
 
 def test_what_a_node_loses_is_done_here():
-    def answer(future, version, work, task):
+    def answer(future, version, environment, work, task):
         future.set_exception(RayError("The node died."))
 
     nodes = Nodes(answer)
@@ -136,20 +136,30 @@ def test_what_takes_long_on_a_node_is_left_to_it_while_there_is_work_here(monkey
 
 
 def test_work_that_is_given_up_leaves_nothing_on_the_nodes():
-    def answer(future, version, work, task):
+    def answer(future, version, environment, work, task):
         if task == 0:
-            right(future, version, work, task)
+            right(future, version, environment, work, task)
 
     nodes = Nodes(answer)
-    with pytest.raises(KeyError), RayPool(nodes, 1) as pool:
+    with pytest.raises(KeyError), RayPool(nodes, 1, {}) as pool:
         assert next(pool.map(double, range(10), 10)) == 0
         raise KeyError
     assert len(nodes.cancelled) >= len(nodes.given) - 1 > 0
 
 
+def variable(_):
+    return os.environ.get("AWS_TEST")
+
+
+def test_a_task_has_the_variables_of_the_object_store(monkeypatch):
+    monkeypatch.setenv("AWS_TEST", "of the node")
+    with RayPool(Nodes(right, cores=99), 1, {"AWS_TEST": "of the worker"}) as pool:
+        assert next(pool.map(variable, range(2), 2)) == "of the worker"
+
+
 def test_another_version_on_a_node_is_a_sentence():
     with pytest.raises(ray_cluster.OtherVersion, match=r"A node of the Ray cluster has Maskloom .*, the worker 0\.0\."):
-        run_on_node("0.0", double, 1)
+        run_on_node("0.0", {}, double, 1)
 
 
 def test_without_ray_or_other_nodes_there_are_the_processes_of_this_machine(installation, monkeypatch):
