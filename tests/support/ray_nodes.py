@@ -37,9 +37,10 @@ class RayNodes:
             "RAY_TMPDIR": str(self._folder),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
-            "RAY_health_check_timeout_ms": "3000",
+            "RAY_worker_niceness": "0",  # else they starve beside other tests
+            "RAY_health_check_timeout_ms": "5000",
             "RAY_health_check_period_ms": "1000",
-            "RAY_health_check_failure_threshold": "2",
+            "RAY_health_check_failure_threshold": "3",
         }
         self._nodes: list[subprocess.Popen[bytes]] = []
 
