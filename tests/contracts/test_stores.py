@@ -111,7 +111,7 @@ def test_a_new_version_has_another_name_and_a_later_time(store):
 
 def test_a_workspace_is_changed_in_place(store):
     with store.workspace(stored.run_folder(ONE)) as folder:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / stored.BEST_MODEL).write_bytes(b"model")
     assert store.read(stored.best_model_key(ONE)) == b"model"
 
