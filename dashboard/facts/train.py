@@ -78,6 +78,8 @@ class Teacher:
     class_colours: tuple[str, ...] = ()
     label_free: bool = False
     """Whether a method computed the masks from the images alone."""
+    at_work: bool = False
+    """Whether its masks are being computed."""
 
     @property
     def label_set_id(self) -> str | None:
@@ -374,6 +376,7 @@ def _label_teacher(
         _classes(label_set),
         colours,
         label_free=recipes.label_free(label_set),
+        at_work=job is not None and job.at_work,
     )
 
 
