@@ -129,7 +129,7 @@ def test_what_takes_long_on_a_node_is_left_to_it_while_there_is_work_here(monkey
         here.set_result(2)
         return 0
 
-    def answer(future, version, work, task):
+    def answer(future, version, environment, work, task):
         future.result = result
 
     assert results(Nodes(answer), [0, 1]) == [0, 2] and len(looks) == 4
