@@ -40,6 +40,23 @@ ECSSD, EGGS = SHARED_DATA / "ecssd", SHARED_DATA / "eggs-and-pans"
 PARTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 """Even are files 0, 2, 4 … in the order of their names: on ecssd and nuclei, those that the defaults were chosen on."""
 
+# In the page: resolves with the milliseconds from an action until a condition holds in a painted frame.
+TIMED = """
+([act, holds]) => new Promise((resolve, reject) => {
+  const everything = (selector, from = document) => [...from.querySelectorAll(selector)].concat(
+    ...[...from.querySelectorAll("*")].filter((e) => e.shadowRoot).map((e) => everything(selector, e.shadowRoot)));
+  const done = eval(holds)(everything);
+  const began = performance.now();
+  eval(act)(everything);
+  const check = () => {
+    if (done()) return requestAnimationFrame(() => resolve(performance.now() - began));
+    if (performance.now() - began > 60000) return reject(new Error("not within a minute"));
+    requestAnimationFrame(check);
+  };
+  requestAnimationFrame(check);
+})
+"""
+
 Row = Mapping[str, Any]
 Folder = Annotated[Path, typer.Argument(help="Folder with images/ and truth/, paired by stem.")]
 Part = Annotated[str, typer.Option(help="all, even or odd files; the defaults were chosen on even ones.")]
@@ -195,3 +212,29 @@ def browsing(root: Path, **environment: str) -> Iterator[tuple[RunningApp, Page]
     with running(root, **environment) as app, chromium() as browser, tab(browser, patience_ms=120_000) as page:
         page.set_viewport_size({"width": 1440, "height": 1300})
         yield app, page
+
+
+def timed(page: Page, act: str, holds: str) -> float:
+    """Return the seconds from an action in the page until a condition holds there."""
+    return page.evaluate(TIMED, [act, holds]) / 1000
+
+
+def click(selector: str, words: str = "") -> str:
+    """Return an action for `timed`: a click on the element whose text ends with these words."""
+    return f"""(everything) => everything('{selector}')
+      .find((element) => element.textContent.trim().endsWith("{words}")).click()"""
+
+
+def go_home(page: Page) -> None:
+    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
+    page.get_by_role("heading", name="Maskloom", level=1).wait_for()
+    page.wait_for_timeout(1500)
+
+
+def back_to(page: Page, address: str, holds: str) -> float:
+    """Open an address, go home, and return the seconds from the browser's Back until a condition holds there."""
+    page.goto(address)
+    page.locator("h1").wait_for()
+    page.wait_for_timeout(4000)
+    go_home(page)
+    return timed(page, "() => history.back()", holds)

@@ -18,8 +18,8 @@ import typer
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from benchmarks.harness import browsing, data_root, note, suite
-from benchmarks.pages import Times, go_home, timed
+from benchmarks.harness import back_to, browsing, data_root, note, suite
+from benchmarks.pages import Times
 from db import datasets, runs
 from db.columns import Base, new_id
 from db.models import Dataset, Image, Job, JobKind, JobStatus, Prediction, Run
@@ -56,13 +56,8 @@ def pages(
                 "gallery of the large dataset": (f"gallery?run={large.id}", "Gallery"),
             }
             for name, (address, title) in places.items():
-                found = []
-                for _ in range(times):
-                    page.goto(f"{served.address}/{address}")
-                    page.locator("h1").wait_for()
-                    page.wait_for_timeout(4000)
-                    go_home(page)
-                    found.append(timed(page, "() => history.back()", ENDED.replace("TITLE", title)))
+                holds = ENDED.replace("TITLE", title)
+                found = [back_to(page, f"{served.address}/{address}", holds) for _ in range(times)]
                 rows.append({"page": name, "median_s": median(found), "worst_s": max(found)})
                 note(f"{rows[-1]}")
     return rows

@@ -32,15 +32,20 @@ from sqlalchemy import select
 from benchmarks.drawn_runs import add_masks, add_runs, opened
 from benchmarks.harness import (
     ECSSD,
+    TIMED,
     DataRoot,
     Folder,
+    back_to,
     browsing,
+    click,
     data_root,
     engine,
+    go_home,
     paths,
     processor_s,
     resident_mib,
     suite,
+    timed,
 )
 from dashboard import libraries
 from db import datasets
@@ -60,22 +65,6 @@ TRAINED_ON = 40
 SLIDERS = {"saliency": "Strictness", "kmeans": "Clusters", "threshold": "Softness", "dataset_clusters": ""}
 """What is moved for each method; of dataset clusters, one cluster after another is ticked, or unticked."""
 
-# In the page: resolves with the milliseconds from an action until a condition holds in a painted frame.
-TIMED = """
-([act, holds]) => new Promise((resolve, reject) => {
-  const everything = (selector, from = document) => [...from.querySelectorAll(selector)].concat(
-    ...[...from.querySelectorAll("*")].filter((e) => e.shadowRoot).map((e) => everything(selector, e.shadowRoot)));
-  const done = eval(holds)(everything);
-  const began = performance.now();
-  eval(act)(everything);
-  const check = () => {
-    if (done()) return requestAnimationFrame(() => resolve(performance.now() - began));
-    if (performance.now() - began > 60000) return reject(new Error("not within a minute"));
-    requestAnimationFrame(check);
-  };
-  requestAnimationFrame(check);
-})
-"""
 TILES_PAINTED = f"""
 (everything) => {{
   const ids = () => everything(".tile").map((tile) => tile.dataset.id).join();
@@ -123,23 +112,6 @@ SAVED = """
 """
 Times = Annotated[int, typer.Option(help="How often the page is opened.")]
 app = suite(__doc__)
-
-
-def timed(page: Page, act: str, holds: str) -> float:
-    """Return the seconds from an action in the page until a condition holds there."""
-    return page.evaluate(TIMED, [act, holds]) / 1000
-
-
-def click(selector: str, words: str = "") -> str:
-    """Return an action for `timed`: a click on the element whose text ends with these words."""
-    return f"""(everything) => everything('{selector}')
-      .find((element) => element.textContent.trim().endsWith("{words}")).click()"""
-
-
-def go_home(page: Page) -> None:
-    page.get_by_test_id("stTopNavLink").filter(has_text="Home").click()
-    page.get_by_role("heading", name="Maskloom", level=1).wait_for()
-    page.wait_for_timeout(1500)
 
 
 @app.command()
@@ -300,11 +272,8 @@ def compare(chosen: DataRoot = None, count: int = 10, images: int = 100, times: 
         with browsing(root) as (served, page):
             found = []
             for _ in range(times):
-                page.goto(f"{served.address}/compare?runs={','.join(ids)}")
-                page.locator("h1").wait_for()
-                page.wait_for_timeout(4000)
-                go_home(page)
-                found.append(timed(page, "() => history.back()", COMPLETE.replace("TITLE", "Compare")))
+                address = f"{served.address}/compare?runs={','.join(ids)}"
+                found.append(back_to(page, address, COMPLETE.replace("TITLE", "Compare")))
     return {"runs": count, "page_s": median(found), "page_worst_s": max(found)}
 
 

@@ -153,7 +153,7 @@ def test_a_worker_that_is_started_twice_or_again_is_one_worker(database):
     (launch,) = request(database)
     assert join(database, launch) == ""
     assert join(database, launch) == "The command has started it twice."
-    with database.writing() as session:  # its machine dies while it is told to stop; the scheduler starts it elsewhere
+    with database.writing() as session:  # a stop was requested, and its machine dies
         row = session.get_one(Worker, launch.id)
         row.state, row.heartbeat_at = WorkerState.STOPPING, utc_now() - timedelta(hours=1)
     assert join(database, launch) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -12,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from db import workers
 from db.session import Database
 from engine import VERSION
@@ -21,6 +18,7 @@ from engine.care.belonging import remember_start
 from engine.core.settings import Settings, sqlite_url
 from engine.store.objects import ObjectStore
 from tests.support.installation import REPOSITORY
+from tests.support.workers import kill_worker
 
 
 @dataclass
@@ -57,10 +55,4 @@ class ObjectInstallation:
         try:
             yield process
         finally:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                below = psutil.Process(process.pid).children(recursive=True)
-                process.kill()
-                for each in below:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        each.kill()
-            process.wait()
+            kill_worker(process)

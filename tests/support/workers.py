@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
+
+import psutil
 
 from tests.support.installation import REPOSITORY, Installation
 
@@ -27,6 +31,17 @@ def start_worker(installation: Installation, largest_file_bytes: int | None = No
         stderr=subprocess.DEVNULL,
         preexec_fn=limited if largest_file_bytes else None,
     )
+
+
+def kill_worker(process: subprocess.Popen[Any]) -> None:
+    """Kill a worker and the processes below it, as a power cut does."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -26,7 +26,7 @@ from engine.work.joining import CannotJoin, JoinedWorker, refuse_strangers
 from engine.work.registration import new_worker
 from engine.work.worker import kinds_of, work
 from tests.support.installation import REPOSITORY, add_discs
-from tests.support.workers import PATIENCE_S, wait_until
+from tests.support.workers import PATIENCE_S, kill_worker, wait_until
 
 both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
@@ -63,19 +63,8 @@ def join(shared, tmp_path):
 
     yield start
     for process in begun:
-        kill(process)
+        kill_worker(process)
         process.stderr.close()
-
-
-def kill(process):
-    """Kill a worker and the processes below it, as a power cut does."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        below = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
-        for each in below:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-    process.wait()
 
 
 def submit_label(installation, images=4, name="masks", **needs):
@@ -123,7 +112,7 @@ def test_a_killed_machine_loses_nothing_and_another_resumes_its_job(shared, join
     label_set, job_id = submit_label(shared, 20, tag="big")
     victim = join("--tag", "big")
     wait_until(lambda: drawn(shared, label_set) or status(shared, job_id).ended)
-    kill(victim)
+    kill_worker(victim)
     first = shared.job(job_id).worker_id
     join("--tag", "big")
     wait_until(lambda: status(shared, job_id).ended)
