@@ -2,10 +2,10 @@
 
     python -m benchmarks.many_sessions browse --sessions 50 --minutes 3
 
-Photographs with masks are drawn first (see benchmarks.drawn_runs). Two label jobs, a training and a measurement of
-objects run until the end. A session is the browser's half of the conversation with the app, without a browser, which
-would compute on the cores that are measured. It opens one page after another, each at an address that a link has, asks
-for the images that the page names, and reads for 10 to 30 s. A page's time is from the request to the end of its
+Photographs with masks are drawn first (see benchmarks.drawn_runs). A training, a measurement of objects and label jobs
+run until the end, four at a time. A session is the browser's half of the conversation with the app, without a browser,
+which would compute on the cores that are measured. It opens one page after another, each at an address that a link has,
+asks for the images that the page names, and reads for 10 to 30 s. A page's time is from the request to the end of its
 script; what only asks (fragments that repeat themselves) goes on meanwhile and is not counted.
 """
 
@@ -31,7 +31,7 @@ from benchmarks.drawn_runs import add_masks
 from benchmarks.harness import data_root, note, suite
 from benchmarks.live_sessions import LARGEST_MESSAGE_BYTES, PATIENCE_S, Http, ProtocolPage
 from db import measuring, submissions
-from db.models import Dataset, JobStatus, LabelSet
+from db.models import Dataset, Job, JobStatus, LabelSet
 from engine import VERSION
 from engine.core.run_config import config_from
 from engine.labelling.base import find_method
@@ -42,20 +42,23 @@ from tests.support.running_app import running
 READS_S = 10.0, 30.0
 ROUTES_AT_ONCE = 6
 """Connections of a browser to one server."""
+AT_ONCE = 4
+LABEL_JOBS = 10
+"""More than end within the minutes that are measured, so that none of the workers is ever without a job."""
 _IMAGES = re.compile(rb'"(/files/(?:datasets|labels|predictions)/[0-9a-f]{32}/[^"\\\\]*)"')
 app = suite(__doc__)
 
 
 @app.command()
 def browse(sessions: int = 50, minutes: float = 3.0, images: int = 1000) -> list[dict[str, Any]]:
-    """Seconds of each page and of images: median, 95 % and slowest, with errors and the jobs that ran all the time."""
+    """Seconds of each page and of images: median, 95 % and slowest, with errors."""
     with data_root() as root:
         run_id = add_masks(root, images)["run"]
         with running(root, MAX_WORKERS="4") as served:
             addresses = _addresses(served.installation, run_id)
-            with _jobs(served.installation) as ended_early:
+            with _jobs(served.installation) as running_now:
                 seen = asyncio.run(_visits(served.address.removeprefix("http://"), addresses, sessions, minutes * 60))
-                stopped = ended_early()
+                at_the_end = running_now()
     rows = [
         {
             "what": what,
@@ -67,7 +70,7 @@ def browse(sessions: int = 50, minutes: float = 3.0, images: int = 1000) -> list
         }
         for what, times in sorted(seen.times.items())
     ]
-    note(f"Jobs that ended before the sessions did: {', '.join(stopped) or 'none'}.")
+    note(f"{at_the_end} of {AT_ONCE} jobs ran at the end.")
     return rows
 
 
@@ -95,37 +98,38 @@ def _addresses(installation: Installation, run_id: str) -> list[str]:
 
 
 @contextmanager
-def _jobs(installation: Installation) -> Iterator[Callable[[], list[str]]]:
-    """Run four jobs until the block ends; yield what names those that have ended before."""
+def _jobs(installation: Installation) -> Iterator[Callable[[], int]]:
+    """Run four jobs at a time until the block ends; yield what counts those that run at the moment."""
     with installation.database.writing() as session:
         dataset, label_set = session.query(Dataset).one(), session.query(LabelSet).one()
-        jobs = []
-        for method in ("saliency", "kmeans"):
-            params = find_method(method).params().model_dump(mode="json")
-            jobs.append(submissions.submit_label(session, dataset.id, method, method, params, 0, VERSION)[1])
         config = config_from("fast", {"training": {"epochs": 1000}, "early_stopping": {"enabled": False}})
         values = config.model_dump(mode="json")
-        jobs.append(submissions.submit_train(session, dataset.id, None, "in training", "fast", values, VERSION)[1])
+        submissions.submit_train(session, dataset.id, None, "in training", "fast", values, VERSION)
         params = ObjectParams().model_dump(mode="json")
-        jobs.append(measuring.submit_objects(session, "label_set", label_set.id, params)[1])
-        ids = [job.id for job in jobs]
+        measuring.submit_objects(session, "label_set", label_set.id, params)
+        for seed in range(LABEL_JOBS):
+            params = find_method("saliency").params().model_dump(mode="json")
+            submissions.submit_label(session, dataset.id, f"saliency {seed}", "saliency", params, seed, VERSION)
 
-    def not_running() -> list[str]:
-        found = [installation.job(job_id) for job_id in ids]
-        return [job.kind for job in found if job.status != JobStatus.RUNNING]
+    def running_now() -> int:
+        with installation.database.reading() as session:
+            return session.query(Job).filter_by(status=JobStatus.RUNNING).count()
 
-    command = [sys.executable, "-m", "engine.work.worker"]
-    environment = {**installation.settings.as_environment(), "MAX_WORKERS": str(len(ids))}
+    environment = {**installation.settings.as_environment(), "MAX_WORKERS": str(AT_ONCE)}
     with ExitStack() as stack:
-        for _ in ids:
+        for _ in range(AT_ONCE):
             worker = subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL, process_group=0
+                [sys.executable, "-m", "engine.work.worker"],
+                cwd=REPOSITORY,
+                env=environment,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
             stack.callback(worker.wait)
             stack.callback(os.killpg, worker.pid, signal.SIGKILL)
-        while not_running():
+        while running_now() < AT_ONCE:
             time.sleep(0.2)
-        yield not_running
+        yield running_now
 
 
 async def _visits(host: str, addresses: list[str], sessions: int, for_s: float) -> _Seen:

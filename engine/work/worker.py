@@ -39,6 +39,7 @@ from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.failures import explain, lost_database
 from engine.work.joining import refuse_strangers
 from engine.work.memory_watch import MemoryWatch, child_processes
+from engine.work.priority import give_way
 from engine.work.registration import new_worker
 from engine.work.registry import job_types
 from engine.work.sweeps import advance
@@ -372,6 +373,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         _work_for(database, current, sys.argv[1])
     else:
+        give_way()
         open_together(Inventory(database), open_store(current), database.migrate, utc_now())
         done = work(database, current)
         if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():

@@ -3,7 +3,9 @@
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -15,6 +17,7 @@ from engine.imaging import codec
 from engine.store import keys as stored
 from engine.work.failures import explain
 from engine.work.launchers import launcher
+from engine.work.priority import NICENESS
 from engine.work.worker import work
 from tests.support.installation import add_discs
 from tests.support.network import add_network
@@ -51,6 +54,19 @@ def test_the_launcher_starts_a_worker_that_takes_the_whole_queue(installation):
     submitted = [submit_label(installation, dataset, f"set {number}")[1].id for number in range(3)]
     launcher(installation.settings).submit(submitted[0])
     wait_until(lambda: all(installation.job(job_id).status == JobStatus.FINISHED for job_id in submitted))
+
+
+@pytest.mark.slow
+def test_a_worker_beside_the_app_gives_way_to_it(installation):
+    _, job = submit_label(installation, add_discs(installation, 40, size_px=256), method="kmeans")
+    launcher(installation.settings).submit(job.id)
+    wait_until(lambda: installation.job(job.id).worker)
+    process = psutil.Process(int(installation.job(job.id).worker.rpartition(":")[2]))
+    assert process.nice() == NICENESS
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.is_file():
+        assert group.read_text().endswith(f"nice {NICENESS}\n")
+    process.kill()
 
 
 @pytest.mark.slow
