@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,8 +45,20 @@ class StandIn:
     def cluster_resources(self):
         return {"CPU": float(self.cores)}
 
-    def available_resources(self):
-        return {"CPU": self.cores - 1.0}
+    @property
+    def _private(self):
+        free = {"worker's": {"memory": 1.0}, "another": {"CPU": self.cores - 1.0}}
+        return SimpleNamespace(state=SimpleNamespace(available_resources_per_node=lambda: free))
+
+    @property
+    def util(self):
+        return SimpleNamespace(scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=self.placed))
+
+    def placed(self, node, soft):
+        assert (node, soft) == ("another", False)
+
+    def options(self, scheduling_strategy):
+        return self
 
     def remote(self, **options):
         assert options == {"num_cpus": 1}
