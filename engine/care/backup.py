@@ -187,7 +187,8 @@ def named_keys(inventory: Inventory, files: Store) -> Iterator[str]:
     yield from (key for key in [stored.older_backbone_key()] if files.exists(key))
     for folder in folders:
         yield from (key for key in files.keys(stored.exports_folder(folder)) if stored.job_of_export(key) in jobs)
-    yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
+    logs = set(files.keys(stored.JOBS))
+    yield from (key for job_id in sorted(jobs) if (key := stored.job_log_key(job_id)) in logs)
 
 
 class _Writer:

@@ -106,10 +106,11 @@ def masked_images(
     Raises:
         JobFailed: no mask is left.
     """
+    there = {key for folder in {key_of(id_).rpartition("/")[0] for id_ in masked} for key in files.keys(folder)}
     chosen = [
         MaskedImage(image.position, image.name, image.width, image.height, splits.get(image.id, ""), key_of(image.id))
         for image in images
-        if image.id in masked and files.exists(key_of(image.id))
+        if image.id in masked and key_of(image.id) in there
     ]
     if not chosen:
         raise JobFailed("The stored masks are gone. Compute them again.")

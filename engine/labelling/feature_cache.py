@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,17 @@ from engine.store.base import MissingFile, Store
 
 LIMIT_BYTES = 1_000_000_000
 """Of a dataset: some 2,000 images at 320 px. What does not fit is computed each time."""
+
+COUNTED_S = 60.0
+"""For how long a process knows how much is kept: counting lists every file, which takes long in an object store."""
+
+
+class _Counted(NamedTuple):
+    size: int
+    at: float
+
+
+_counted: dict[tuple[Path, str], _Counted] = {}
 
 
 @dataclass(frozen=True)
@@ -39,16 +52,37 @@ class FeatureCache:
         """Store what was computed, if there is room: what was kept for other settings makes way, and jobs go first."""
         if not self.files.exists(stored.dataset_folder(self.dataset_id)):
             return  # it was deleted meanwhile; a folder without a row would stay
-        key, folder = self._key(computed_with, image), stored.features_folder(self.dataset_id)
+        key = self._key(computed_with, image)
         with suppress(OSError):  # a full disk must not end what can do without
-            if self.files.size(folder) + len(data) > self.limit_bytes:
-                for name in self.files.listing(folder).folders:
-                    if f"/{name}/" not in key and name != stored.FITTED:
-                        self.files.delete(f"{folder}/{name}")
-                if self.files.size(folder) + len(data) > self.limit_bytes:
-                    return
-            if self.files.free_bytes() - len(data) >= settings().free_disk_floor_mb * 1_000_000:
+            room = self._bytes() + len(data) <= self.limit_bytes
+            if not room and self._gave_way(key):
+                room = self._bytes(anew=True) + len(data) <= self.limit_bytes
+            if room and self.files.free_bytes() - len(data) >= settings().free_disk_floor_mb * 1_000_000:
                 self.files.write(key, data)
+                counted = _counted[self._place]
+                _counted[self._place] = counted._replace(size=counted.size + len(data))
+
+    def _gave_way(self, key: str) -> bool:
+        """Delete what was kept for other settings than those of a key; return whether there was any."""
+        folder = stored.features_folder(self.dataset_id)
+        others = [
+            name for name in self.files.listing(folder).folders if f"/{name}/" not in key and name != stored.FITTED
+        ]
+        for name in others:
+            self.files.delete(f"{folder}/{name}")
+        return bool(others)
+
+    def _bytes(self, *, anew: bool = False) -> int:
+        """Return how much is kept; what other processes have added within COUNTED_S may be missing."""
+        counted = _counted.get(self._place)
+        if anew or counted is None or time.monotonic() - counted.at > COUNTED_S:
+            counted = _Counted(self.files.size(stored.features_folder(self.dataset_id)), time.monotonic())
+            _counted[self._place] = counted
+        return counted.size
+
+    @property
+    def _place(self) -> tuple[Path, str]:
+        return self.files.root, self.dataset_id
 
     def fitted(self, key: str) -> dict[str, Any] | None:
         """Return the state of a method that was fitted to the dataset (see `recipe_key.fit_key`); None if unknown."""

@@ -10,7 +10,7 @@ import numpy as np
 from engine.imaging import codec, metrics
 from engine.imaging.left_out import NOTHING, LeftOut
 from engine.store import keys as stored
-from engine.store.base import Store
+from engine.store.base import MissingFile, Store
 
 if TYPE_CHECKING:
     from db.models import Image, Run
@@ -67,11 +67,13 @@ def _truth_scores(
     """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
     scores = []
     for image in images:
-        if files.exists(key_of(image.id)):
-            values = codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))
-            mask = metrics.to_mask(codec.decode_png(files.read(key_of(image.id))), 0.5)
-            mask, truth = left_out.reference(values, lookup).beside(mask)
-            scores.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
+        try:
+            probabilities = codec.decode_png(files.read(key_of(image.id)))
+        except MissingFile:
+            continue
+        values = codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))
+        mask, truth = left_out.reference(values, lookup).beside(metrics.to_mask(probabilities, 0.5))
+        scores.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
     if not scores:
         return None, None
     dice, iou = np.mean(scores, axis=0)
