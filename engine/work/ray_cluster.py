@@ -94,7 +94,7 @@ class RayPool(Pool):
     """The cores that this worker's actor reserves, as processes, and those of the cluster that are free, as tasks.
 
     A task that Ray loses, or that waits long, is done here. So no more is lost with a node than the time of its tasks.
-    Each is given to a node by name: what Ray 2.60 may place itself is at times not begun for a minute beside free cores.
+    Each is given to a node by name: what Ray 2.60 may place itself at times waits for a minute beside free cores.
     """
 
     spreads = True
@@ -137,7 +137,8 @@ class RayPool(Pool):
         if time.monotonic() - self._looked_at >= LOOK_S:
             free = self._ray._private.state.available_resources_per_node()  # the public one has only their sum
             cores = {
-                node: int(has.get("CPU", 0)) + min(waiting[node], self._nodes.get(node, 0)) for node, has in free.items()
+                node: int(has.get("CPU", 0)) + min(waiting[node], self._nodes.get(node, 0))
+                for node, has in free.items()
             }
             self._nodes = {node: count for node, count in cores.items() if count}
             self._looked_at = time.monotonic()
