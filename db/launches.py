@@ -148,6 +148,7 @@ def request(session: Session, rules: Rules, here: Capacity | None, slots_here: i
     """
     session.execute(delete(Launch).where(Launch.requested_at < now - KEPT, ~_works()))
     give_up_late(session, rules, now)
+    give_up_dead(session, rules, now)
     failed, waiting = failures(session, now), pending(session)
     asked = {Needs.of(row) for row in waiting}
     room = rules.at_most - len(waiting) - len(launched(session, now, rules.lost_after_s))
@@ -187,6 +188,16 @@ def give_up_late(session: Session, rules: Rules, now: datetime) -> int:
     )
     late = Launch.requested_at < now - timedelta(seconds=rules.timeout_s)
     return changed_rows(session, update(Launch).where(*_pending(), late).values(failed_at=now, error=sentence))
+
+
+def give_up_dead(session: Session, rules: Rules, now: datetime) -> None:
+    """Give up those that joined and fell silent before they had a job: the next would most likely do so, too."""
+    had_none = ~select(Job.id).where(Job.worker_id == Launch.id).exists()
+    joined = select(Launch, Worker).join(Worker, Launch.id == Worker.id).where(Launch.joined_at.is_not(None), had_none)
+    for launch, worker in session.execute(joined):
+        if workers.is_silent(worker, now, rules.lost_after_s):
+            launch.joined_at, launch.failed_at = None, now
+            launch.error = f"The worker on {worker.host} that was requested fell silent before it had a job."
 
 
 def fail(session: Session, launch_id: str, sentence: str) -> bool:

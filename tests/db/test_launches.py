@@ -175,6 +175,27 @@ def test_one_that_does_not_join_in_time_is_given_up_and_is_welcome_late_within_t
     assert "too long ago" in join(database, second)
 
 
+def test_one_that_falls_silent_before_it_had_a_job_is_followed_by_another_after_a_pause(database):
+    submit(database)
+    (launch,) = request(database)
+    assert join(database, launch) == ""
+    assert request(database, later_s=RULES.lost_after_s + 1) == []
+    (failed,) = rows(database)
+    assert failed.error == "The worker on box that was requested fell silent before it had a job."
+    assert len(request(database, later_s=RULES.lost_after_s + 32)) == 1
+
+
+def test_one_that_falls_silent_with_a_job_is_followed_by_another_at_once(database):
+    submit(database)
+    (launch,) = request(database)
+    assert join(database, launch) == ""
+    with database.writing() as session:
+        assert jobs.claim(session, "box:1", 1, 60, {JobKind.LABEL}, session.get_one(Worker, launch.id))
+    submit(database)
+    assert request(database, later_s=RULES.lost_after_s + 1)
+    assert {row.error for row in rows(database)} == {""}
+
+
 def test_old_requests_are_forgotten_but_not_those_of_workers_that_are_still_listed(database):
     submit(database, 2)
     kept, old = request(database)
