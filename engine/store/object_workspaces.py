@@ -27,6 +27,8 @@ STATE_SUFFIXES = (".npz", "last.keras")
 """What a training is resumed from: several times as large as its model, and new after each epoch."""
 STATE_SHARE = 0.03
 """At most this share of a training's time is spent on storing its state."""
+FIRST_STATE_S = 15.0
+"""A training that ends sooner is as quickly repeated as resumed."""
 
 log = logging.getLogger("maskloom.store")
 
@@ -66,7 +68,7 @@ class _Workspace:
     def __init__(self, files: ObjectStore, key: str, folder: Path) -> None:
         self._files, self._key, self._folder = files, key, folder
         self._stored: dict[str, _State] = {}
-        self._states_from = 0.0
+        self._states_from = time.monotonic() + FIRST_STATE_S
         self._owner, self._mark = f"{WORK}/{key}", uuid.uuid4().hex.encode()
 
     def fill(self) -> None:

@@ -147,6 +147,7 @@ def test_a_damaged_or_unfinished_download_never_answers(machines):
 
 def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines, monkeypatch):
     monkeypatch.setattr(object_workspaces, "STATE_SHARE", 1e-6)
+    monkeypatch.setattr(object_workspaces, "FIRST_STATE_S", 0.0)
     here, there = machines
     run = stored.run_folder(ONE)
     here.write(f"{run}/state.npz", b"old")
