@@ -144,6 +144,16 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     return tuple(options)
 
 
+def renewed(session: Session, teacher: Teacher, now: datetime, lost_after_s: float) -> Teacher | None:
+    """Return a teacher as it is now, None if it was deleted."""
+    if teacher.key == TRUTH:
+        return teacher
+    label_set = session.get(LabelSet, teacher.key)
+    if label_set is None:
+        return None
+    return _label_teacher(session, label_set, session.get_one(Dataset, label_set.dataset_id), now, lost_after_s)
+
+
 def _classes(of: Dataset | LabelSet) -> tuple[str, ...]:
     """Return the names of the classes of truth or of a mask set, without background; () if there is one at most."""
     names = class_names(of.classes)[1:]

@@ -64,11 +64,10 @@ def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin:
     return by_key[chosen]
 
 
-def what_teaches(dataset_id: str, drawn: facts.Teacher) -> None:
+def what_teaches(drawn: facts.Teacher) -> None:
     """Draw what the network learns from. Once masks that were being computed are there, the page is drawn anew."""
     with database().reading() as session:
-        found = facts.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
-    teacher = next((each for each in found if each.key == drawn.key), None)
+        teacher = facts.renewed(session, drawn, utc_now(), settings().lost_after_s)
     if teacher is None or teacher.at_work != drawn.at_work:
         st.rerun()
     st.caption(wording.escaped(teacher.sentence))
@@ -310,7 +309,7 @@ with database().reading() as session:
 with teacher_place:
     teacher = choose_teacher(teachers, dataset_id, origin)
 with below_teacher:
-    st.fragment(what_teaches, run_every=POLL_S if teacher.at_work else None)(dataset_id, teacher)
+    st.fragment(what_teaches, run_every=POLL_S if teacher.at_work else None)(teacher)
     weights = pretrained.installed(artifacts()) is not None
     preset = choose_preset(teacher, origin, weights)
     epochs_place, name_place = st.columns([1, 2], gap="small")
