@@ -155,10 +155,16 @@ def _children_s() -> float:
 
 
 @app.command()
-def first(folder: Folder, images: Images = 60) -> dict[str, Any]:
+def first(
+    folder: Folder,
+    images: Images = 60,
+    weights: Annotated[Path | None, typer.Option(help="A file of pretrained weights to add first.")] = None,
+) -> dict[str, Any]:
     """Seconds from opening the Masks page to Automatic's first masks and its final choice, also after a restart."""
     found: dict[str, Any] = {"load": psutil.getloadavg()[0], "images": images}
     with data_root() as root, imported(folder, images, root) as installation:
+        if weights:
+            engine(root, "weights", "add", str(weights))
         with installation.database.reading() as session:
             [dataset] = datasets.listing(session)
         for visit in ("first", "again"):
