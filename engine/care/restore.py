@@ -140,7 +140,8 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BackupFailed(f"{DAMAGED}: it has no list of files.") from None
     if version != FORMAT:
-        raise BackupFailed(f"The backup has format {version!r}, and this Maskloom reads {FORMAT}. Update Maskloom.")
+        shown = repr(version)[:20]  # it may be anything of any length
+        raise BackupFailed(f"The backup has format {shown}, and this Maskloom reads {FORMAT}. Update Maskloom.")
     names = [info.filename for info in infos]
     if not sizes_fit or len(names) != len(set(names)) or set(names) != {*listed, MANIFEST}:
         raise BackupFailed(f"{DAMAGED}: its list of files does not fit what is in it.")

@@ -292,6 +292,7 @@ def _of_the_future(members, manifest):
         (_longer, "is not what was backed up"),
         (_unlisted, "does not fit what is in it"),
         (_of_the_future, "has format 99"),
+        (_with(format=[0] * 9000), r"has format \[0, 0, 0, 0, 0, 0, 0, and"),
         (_climbing("restore.part/app.db"), "no name of a file of ours"),
         (_size(10**400), "does not fit what is in it"),
         (_size(-1), "does not fit what is in it"),
