@@ -75,7 +75,7 @@ def fill(installation: Installation) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def shown(common_app: RunningApp, browser: Browser) -> Iterator[Shown]:
     common_app.empty()
-    page = browser.new_page(viewport=WIDE, reduced_motion="reduce")  # no colours between two themes
+    page = browser.new_page(viewport=WIDE)
     page.set_default_timeout(PATIENCE_MS)
     found = Shown(common_app.address, fill(common_app.installation), page)
     page.on("pageerror", lambda error: found.faults.append(f"script: {error}"))
