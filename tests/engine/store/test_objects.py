@@ -176,7 +176,8 @@ def test_a_workspace_comes_from_the_store_and_goes_back_as_it_was_left(machines,
 
 
 @pytest.mark.parametrize("second", ["here", "there"])
-def test_a_workspace_that_another_process_opens_is_lost_to_the_first(machines, second):
+def test_a_workspace_that_another_process_opens_is_lost_to_the_first(machines, second, monkeypatch):
+    monkeypatch.setattr(object_workspaces, "FIRST_STATE_S", 0.0)
     first, second = machines[0], machines[["here", "there"].index(second)]
     run = stored.run_folder(ONE)
     with pytest.raises(StoreFailed, match="has taken this job over"), first.workspace(run) as zombie:
