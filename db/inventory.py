@@ -64,8 +64,8 @@ class Inventory:
                 check = "quick_check" if quick else "integrity_check"
                 lines = [row[0] for row in connection.exec_driver_sql(f"PRAGMA {check}({MOST_FAULTS})")]
                 dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_FAULTS)
-        except DatabaseError as error:
-            return [str(error.orig)]
+        except (DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
+            return [str(getattr(error, "orig", error))]
         return [line for line in lines if line != "ok"] + [
             f"row {row[1]} of {row[0]} points at a row of {row[2]} that is not there" for row in dangling
         ]

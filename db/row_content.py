@@ -25,6 +25,9 @@ _STORED_AS: tuple[tuple[type[Any], tuple[type, ...]], ...] = (
 )
 """What a driver gives for the types of columns; databases other than SQLite check it themselves."""
 
+OF_DAMAGE = ("decode", "no such column", "no such table")
+"""In what SQLite says about tables that are not as their version has them, not about a file that is locked or gone."""
+
 
 def unreadable_rows(bind: Engine) -> Iterator[str]:
     """Yield "row ID of TABLE: COLUMN …" for each value that this code does not write."""
@@ -42,7 +45,7 @@ def unreadable_rows(bind: Engine) -> Iterator[str]:
                             key = " ".join(str(row[place])[:64] for place in key_places)
                             yield f"row {key} of {table.name}: {column.name} {fault}"
         except OperationalError as error:
-            if "decode" not in str(error.orig):
+            if not any(words in str(error.orig) for words in OF_DAMAGE):
                 raise
             yield f"table {table.name}: {error.orig}"
 
