@@ -194,11 +194,17 @@ def of_numbers(values: np.ndarray) -> TruthFile:
             or (values != values.round()).any()
         ):
             return TruthFile(truth_to_8_bit(values))
-    ids, index = np.unique(values.astype(np.int64), return_inverse=True)
+    deep = values.dtype == np.uint16
+    if deep:  # sorting tens of millions of pixels would take several times the memory
+        ids = np.flatnonzero(np.bincount(values.ravel(), minlength=2**16))
+        places = np.zeros(2**16, np.int32)
+        places[ids] = np.arange(len(ids))
+        index = places[values]
+    else:
+        ids, index = np.unique(values.astype(np.int64), return_inverse=True)
+        index = index.reshape(values.shape).astype(np.int32)
     if ids[0] >= 0 and ids[-1] <= 255:
         return TruthFile(values.astype(np.uint8))
-    index = index.reshape(values.shape).astype(np.int32)
-    deep = values.dtype == np.uint16
     if deep and ((ids % 257 == 0).all() or (len(ids) > FEW_COLOURS and not is_label_map(index))):
         return TruthFile(truth_to_8_bit(values))
     return TruthFile(index, tuple(int(key) for key in ids), (-1,) * len(ids))
