@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
@@ -15,7 +14,7 @@ from dashboard.facts.cost import Cost, cost
 from dashboard.facts.jobs import job_view
 from dashboard.facts.recipes import describe_stored
 from db import datasets, jobs, recipes
-from db.models import Dataset, Image, LabelSet, Run
+from db.models import Dataset, LabelSet, Run
 from db.names import counted_name, default_name, run_parts
 from engine.core import machine
 from engine.core.network_parameters import ARCHITECTURE_TITLES
@@ -30,13 +29,10 @@ from engine.core.run_config import (
     preset_config,
 )
 from engine.core.run_config_text import preset_text, titles, value_words
-from engine.imaging import class_maps, codec
+from engine.imaging import class_maps
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.network import augmentation as augment
 from engine.network.framing import Shape
 from engine.network.pretrained import WITH_WEIGHTS
-from engine.store import keys as stored
-from engine.store.base import Store
 from engine.training.duration import Estimate
 from engine.training.run_details import class_names
 from engine.training.workload import Workload, workload
@@ -49,7 +45,6 @@ NO_FOREGROUND = (
     "Check the classes on the Datasets page, or choose a mask set."
 )
 WITHOUT_WEIGHTS = "It starts from random weights; with pretrained ones networks find more on unseen images."
-PREVIEW_PX = 256
 CLASSES_NAMED = 6
 
 
@@ -110,16 +105,6 @@ class Plan:
     warnings: tuple[str, ...]
     classes: str = ""
     """What becomes of the classes, if there are several."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The keys of an image and its mask. `lookup` maps truth values to classes; empty for a pseudo-label."""
-
-    name: str
-    image_key: str
-    mask_key: str
-    lookup: tuple[int, ...]
 
 
 def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
@@ -308,51 +293,6 @@ def exists(session: Session, teacher: str) -> bool:
     return teacher == TRUTH or session.get(LabelSet, teacher) is not None
 
 
-def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:
-    """Return up to `count` images that have a mask of the teacher, spread over the dataset."""
-    dataset = session.get_one(Dataset, dataset_id)
-    everything = datasets.images(session, dataset_id)
-    labelled: list[Image]
-    if teacher.label_set_id is None:
-        labelled = [image for image in everything if image.has_truth]
-    else:
-        known = recipes.labelled_images(session, teacher.label_set_id)
-        known -= recipes.left_aside(session, teacher.label_set_id)
-        labelled = [image for image in everything if image.id in known]
-    count = min(count, len(labelled))
-    chosen = [labelled[(2 * i + 1) * len(labelled) // (2 * count)] for i in range(count)]
-    return tuple(_pair(dataset, image, teacher) for image in chosen)
-
-
-def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Return image uint8 (H, W, 3) and foreground probability uint8 (H, W), in their original sizes, for framing.
-
-    Where truth has several classes the second is (H, W, 2), with the class of each pixel.
-    """
-    image = codec.decode_png(files.read(pair.image_key))
-    mask = codec.decode_png(files.read(pair.mask_key))
-    if pair.lookup:
-        truth = class_maps.reference(mask, pair.lookup)
-        mask = truth.foreground.astype(np.uint8) * 255
-        if truth.classes is not None:
-            mask = np.dstack([mask, truth.classes])
-    return image, mask
-
-
-def augmented(
-    image: np.ndarray, mask: np.ndarray, config: RunConfig, count: int, draw: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the unchanged pair, then `count` augmented squares of it, at most PREVIEW_PX wide.
-
-    `draw` is the seed.
-    """
-    shape = codec.fit_longest_side(image.shape[:2], PREVIEW_PX)
-    whole = codec.resize_image(image, shape), augment.resized_target(mask, shape)
-    size = config.model.image_size
-    squares = augment.preview(image, mask, config.data, config.augmentation, size, PREVIEW_PX, count, seed=draw)
-    return [whole, *squares]
-
-
 def _label_teacher(
     session: Session, label_set: LabelSet, dataset: Dataset, now: datetime, lost_after_s: float
 ) -> Teacher:
@@ -388,13 +328,6 @@ def _label_teacher(
         label_free=recipes.label_free(label_set),
         at_work=job is not None and job.at_work,
     )
-
-
-def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:
-    image_key = stored.image_key(dataset.id, image.id)
-    if teacher.label_set_id is None:
-        return Pair(image.name, image_key, stored.truth_key(dataset.id, image.id), tuple(dataset.lookup))
-    return Pair(image.name, image_key, stored.label_key(teacher.label_set_id, image.id), ())
 
 
 def _warnings(config: RunConfig, train: int, validation: int) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from db.columns import utc_now
 from db.inventory import Inventory
 from db.row_content import unreadable_rows
 from db.submissions import submit_import
+from engine.care.checkup import check
 from tests.support.calling import call
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -70,3 +71,20 @@ def test_the_doctor_names_the_row_or_is_not_disturbed(filled, table, column, val
         kinds = {finding["kind"] for finding in json.loads(ended.stdout)["findings"]}
         assert kinds & {"row", "database"}
         assert "orphan" not in kinds and not (filled.settings.data_root / "lost+found").exists()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ("sql = replace(sql, 'masks_truth_dice', 'other')", "row"),
+        ("sql = 'CREATE TABLE (', name = CAST(x'ff' AS TEXT)", "database"),
+    ],
+)
+def test_tables_whose_description_is_damaged_are_a_finding(installation, change, kind):
+    installation.database.close()
+    with closing(sqlite3.connect(installation.files.root / "app.db")) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(f"UPDATE sqlite_master SET {change} WHERE name = 'rounds'")
+    report = check(Inventory(installation.database), installation.files, utc_now(), 60.0)
+    assert [finding.kind for finding in report.findings] == [kind]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import train as facts
-from dashboard.facts import wording
+from dashboard.facts import training_pairs, wording
 from dashboard.facts.training_time import estimate
 from dashboard.server.resources import artifacts, database, launcher, settings
 from dashboard.ui.form import Form, form_values, matches, params_form, reset_form
@@ -319,7 +319,7 @@ config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
     proposal = facts.proposed_name(session, dataset_name, teacher, preset, origin)
-    pairs = facts.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES - waits_for_answer())
+    pairs = training_pairs.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES - waits_for_answer())
     shapes = datasets.shapes(session, dataset_id)
     truth_version = session.get_one(Dataset, dataset_id).truth_version
 with name_place:

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import train as facts
-from dashboard.facts import urls
+from dashboard.facts import training_pairs, urls
 from dashboard.server.resources import artifacts, previews
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.overlay_choice import overlay_look
@@ -20,11 +20,13 @@ MODES: dict[Mode, str] = {"fill": "Fill", "outline": "Outline", "side by side": 
 
 
 @st.cache_data(max_entries=6, show_spinner=False)  # in full size: a few of these are many megabytes
-def _read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
-    return facts.read_pair(artifacts(), pair)
+def _read_pair(pair: training_pairs.Pair) -> tuple[np.ndarray, np.ndarray]:
+    return training_pairs.read_pair(artifacts(), pair)
 
 
-def preview(dataset_id: str, pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
+def preview(
+    dataset_id: str, pairs: tuple[training_pairs.Pair, ...], config: RunConfig | None, teacher: facts.Teacher
+) -> None:
     """Draw a few training pairs, unchanged and as the network will see them."""
     mode = st.session_state.get("train-preview-mode", "fill")
     if config is None:
@@ -72,10 +74,10 @@ def preview_settings() -> None:
             st.rerun()
 
 
-def _pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> list[Tile]:
+def _pair_tiles(number: int, pair: training_pairs.Pair, config: RunConfig, draw: int) -> list[Tile]:
     image, mask = _read_pair(pair)
     copies = COPIES if config.augmentation.enabled else 0
-    variants = facts.augmented(image, mask, config, copies, draw=1000 * draw + number)
+    variants = training_pairs.augmented(image, mask, config, copies, draw=1000 * draw + number)
     return [
         Tile(
             id=f"{number}-{copy}",

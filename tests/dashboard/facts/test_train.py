@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dashboard.facts import train
+from dashboard.facts import train, training_pairs
 from db import datasets, jobs, recipes, runs, submissions
 from db.columns import utc_now
 from db.models import Dataset, JobStatus
@@ -157,20 +157,20 @@ def test_settings_of_another_version_fall_back_to_the_preset(installation, datas
 def test_preview_moves_image_and_mask_together(installation, dataset):
     with installation.database.reading() as session:
         teacher = train.teachers(session, dataset.id, utc_now(), LOST_AFTER_S)[0]
-        pairs = train.preview_pairs(session, dataset.id, teacher, 3)
+        pairs = training_pairs.preview_pairs(session, dataset.id, teacher, 3)
     assert len({pair.name for pair in pairs}) == 3
-    image, mask = train.read_pair(installation.files, pairs[0])
+    image, mask = training_pairs.read_pair(installation.files, pairs[0])
     config = config_from(
         "fast", {"augmentation": {"brightness_range": 0, "channel_shift_range": 0, "rotation_range": 90}}
     )
-    shown = train.augmented(image, mask, config, 4, draw=1)
+    shown = training_pairs.augmented(image, mask, config, 4, draw=1)
     assert len(shown) == 5
     for picture, moved in shown:
         bright = picture[..., 0] > 125
         agreement = 2 * (bright & (moved > 127)).sum() / (bright.sum() + (moved > 127).sum())
         assert agreement > 0.95
-    again = train.augmented(image, mask, config, 4, draw=1)
-    other = train.augmented(image, mask, config, 4, draw=2)
+    again = training_pairs.augmented(image, mask, config, 4, draw=1)
+    other = training_pairs.augmented(image, mask, config, 4, draw=2)
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(shown, again, strict=True))
     assert not np.array_equal(shown[1][0], other[1][0])
 
@@ -186,7 +186,7 @@ def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_
     assert "2 of 6 images · 4 dropped" in teacher.sentence
     assert teacher.problem == ""
     with installation.database.reading() as session:
-        pairs = train.preview_pairs(session, dataset.id, teacher, 6)
+        pairs = training_pairs.preview_pairs(session, dataset.id, teacher, 6)
     assert [pair.image_key for pair in pairs] == [stored.image_key(dataset.id, image_id) for image_id in ids[4:]]
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
@@ -198,11 +198,11 @@ def test_preview_of_a_label_set_shows_its_probability(installation, dataset):
     end(installation)
     teacher = offered(installation, dataset)["by k-means"]
     with installation.database.reading() as session:
-        pairs = train.preview_pairs(session, dataset.id, teacher, 3)
+        pairs = training_pairs.preview_pairs(session, dataset.id, teacher, 3)
     assert len(pairs) == 1
     image_id = pairs[0].mask_key.rpartition("/")[2].removesuffix(".png")
     installation.files.write(stored.label_key(label_set_id, image_id), encode_png(np.full((64, 64), 90, np.uint8)))
-    _, mask = train.read_pair(installation.files, pairs[0])
+    _, mask = training_pairs.read_pair(installation.files, pairs[0])
     assert mask.shape == (64, 64) and (mask == 90).all()
 
 
@@ -273,9 +273,9 @@ def test_the_preview_moves_classes_with_their_image(installation):
     plates = add_eggs_and_pans(installation, 2)
     truth = offered(installation, plates)["Truth masks"]
     with installation.database.reading() as session:
-        (pair,) = train.preview_pairs(session, plates.id, truth, 1)
-    image, mask = train.read_pair(installation.files, pair)
+        (pair,) = training_pairs.preview_pairs(session, plates.id, truth, 1)
+    image, mask = training_pairs.read_pair(installation.files, pair)
     assert mask.shape == (64, 64, 2) and set(np.unique(mask[..., 1])) <= {0, 1, 2}
-    shown = train.augmented(image, mask, PRESETS["fast"], 2, draw=1)
+    shown = training_pairs.augmented(image, mask, PRESETS["fast"], 2, draw=1)
     assert [target.shape for _, target in shown] == [(64, 64, 2), (256, 256, 2), (256, 256, 2)]
     assert all((target[..., 1] > 0)[target[..., 0] > 200].all() for _, target in shown)

@@ -327,21 +327,6 @@ def test_rows_that_point_nowhere_and_a_damaged_file_are_sqlites_own_words(instal
     assert kinds(examine(installation)) == ["database"]
 
 
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ("sql = replace(sql, 'masks_truth_dice', 'other')", "row"),
-        ("sql = 'CREATE TABLE (', name = CAST(x'ff' AS TEXT)", "database"),
-    ],
-)
-def test_tables_whose_description_is_damaged_are_a_finding(installation, change, kind):
-    installation.database.close()
-    with closing(sqlite3.connect(installation.files.root / "app.db")) as connection, connection:
-        connection.execute("PRAGMA writable_schema = ON")
-        connection.execute(f"UPDATE sqlite_master SET {change} WHERE name = 'rounds'")
-    assert kinds(examine(installation)) == [kind]
-
-
 def test_tables_of_another_version_are_told_and_older_ones_brought_up_to_date(installation):
     add_discs(installation, 2)
     with installation.database.writing() as session:
