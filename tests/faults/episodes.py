@@ -190,7 +190,7 @@ class Episodes:
             return found
         found += invariants.doubled_rows(root, url)
         said, told = self._doctor(excused)
-        found += told + invariants.broken_files(self.rig.stored(), said, url)
+        found += told + invariants.broken_files(root, said, url, self.rig.stored)
         states = {work.job_id: self.rig.view(work.job_id).status for work in self._works}
         workers = {job_id: self.rig.worker_of(job_id) for job_id in states}
         found += invariants.deserted_jobs(states, workers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,8 +127,11 @@ def doubled_rows(root: Path, url: str = "") -> list[str]:
     return found
 
 
-def unusable_files(root: Path, url: str = "") -> dict[str, str]:
-    """Return {path below root: what is wrong} of files that rows name and that are not there, whole and of the size."""
+def unusable_files(root: Path, url: str = "", stored: Callable[[], Path] | None = None) -> dict[str, str]:
+    """Return {path below root: what is wrong} of files that rows name and that are not there, whole and of the size.
+
+    `stored` returns a folder with the files, copied after the rows were read: a job at work adds files before rows.
+    """
     found: dict[str, str] = {}
     known = "image_id IN (SELECT id FROM images)"  # else the row points at nothing, which `broken_database` tells
     with opened(root, url) as database:
@@ -142,6 +145,7 @@ def unusable_files(root: Path, url: str = "") -> dict[str, str]:
         exports = database.execute(
             "SELECT result ->> 'key' FROM jobs WHERE kind = 'export' AND status = 'finished'"
         ).fetchall()
+    root = stored() if stored else root
     for dataset, image, _, _, truth in images:
         _judge(found, root, f"datasets/{dataset}/images/{image}.png", sizes[image])
         _judge(found, root, f"datasets/{dataset}/thumbs/{image}.webp", None)
@@ -178,9 +182,11 @@ def _judge(found: dict[str, str], root: Path, key: str, size: tuple[int, int] | 
         found[key] = f"{type(error).__name__}"
 
 
-def broken_files(root: Path, said: Collection[str] = (), url: str = "") -> list[str]:
+def broken_files(
+    root: Path, said: Collection[str] = (), url: str = "", stored: Callable[[], Path] | None = None
+) -> list[str]:
     """Every row's file exists and decodes to its size, or is among those that the product `said` are not."""
-    return [f"{key}: {what}" for key, what in unusable_files(root, url).items() if key not in said][:20]
+    return [f"{key}: {what}" for key, what in unusable_files(root, url, stored).items() if key not in said][:20]
 
 
 def deserted_jobs(states: Mapping[str, str], workers: Mapping[str, int | None]) -> list[str]:
