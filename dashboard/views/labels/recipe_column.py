@@ -291,8 +291,8 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: i
             f"Estimated score ({count(len(place.probe), 'test image')})",
             "…" if outcome.quality is None and not outcome.errors else score(outcome.quality),
             help="Computed from images and masks alone, without truth, 0 to 1, as a mean over the test images: use it "
-            "to compare recipes, but not with deep features, whose masks follow edges less. It is not a Dice. *Automatic* "
-            "chooses by its search score, which is over more images. "
+            "to compare recipes, but not with deep features, whose masks follow edges less. It is not a Dice. "
+            "*Automatic* chooses by its search score, which is over more images. "
             "The plausibility below an image sorts the masks of one recipe.",
             width="content",
         )
