@@ -14,7 +14,7 @@ from db.models import Job, JobKind
 from engine.network.pretrained import IMAGENET
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.work.context import JobContext, JobFailed, JobStopped, JobType
+from engine.work.context import BadSource, JobContext, JobFailed, JobStopped, JobType
 
 DOWNLOAD, UPLOAD = "download", "upload"
 STEPS = 2
@@ -24,7 +24,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Download the ImageNet weights as Keras does, or take those of an upload, and store them in both forms.
 
     Raises:
-        JobFailed: there is no network connection, or the file holds other weights.
+        JobFailed: there is no network connection.
+        BadSource: the uploaded file holds other weights.
         JobStopped: a person stopped it; what was there before stays.
     """
     source, files = job.payload["source"], context.artifacts
@@ -44,7 +45,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             context.progress(1, STEPS, unit="steps", phase="converting_the_network")
             added = add_pretrained(weights, files)
     except (EncoderWeightsError, ConversionError) as error:
-        raise JobFailed(f"{str(error).rstrip('.')}.") from None
+        sentence = f"{str(error).rstrip('.')}."
+        if uploaded and isinstance(error, EncoderWeightsError):
+            files.delete(stored.upload_folder(source["token"]))
+            raise BadSource(sentence) from None
+        raise JobFailed(sentence) from None
     if uploaded:
         files.delete(stored.upload_folder(source["token"]))
     context.progress(STEPS, STEPS, unit="steps", phase="stored")

@@ -208,8 +208,11 @@ def _ranking(choice: AutoChoice, slot: str) -> None:
                 args=(slot, recipe),
             )
     if choice.settings:
-        with st.expander("Settings that were tried", icon=":material/table_rows:"):
-            st.caption("The best recipes again, with other values of their main parameters, first on few images.")
+        with st.popover("Settings that were tried", icon=":material/table_rows:", width="stretch"):
+            st.caption(
+                "The best recipes again, with other values of their main parameters, first on few images. Compare a "
+                "score with that before, not with the search scores."
+            )
             st.dataframe(
                 [
                     {
@@ -223,6 +226,7 @@ def _ranking(choice: AutoChoice, slot: str) -> None:
                     for each in choice.settings
                 ],
                 hide_index=True,
+                width="content",
                 column_config={
                     "Score": st.column_config.NumberColumn(format="%.2f", help="Estimated score with this setting."),
                     "Before": st.column_config.NumberColumn(format="%.2f", help="Of the recipe on the same images."),
@@ -287,7 +291,8 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: i
             f"Estimated score ({count(len(place.probe), 'test image')})",
             "…" if outcome.quality is None and not outcome.errors else score(outcome.quality),
             help="Computed from images and masks alone, without truth, 0 to 1, as a mean over the test images: use it "
-            "to compare recipes. It is not a Dice. *Automatic* chooses by its search score, which is over more images. "
+            "to compare recipes, but not with deep features, whose masks follow edges less. It is not a Dice. "
+            "*Automatic* chooses by its search score, which is over more images. "
             "The plausibility below an image sorts the masks of one recipe.",
             width="content",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -48,11 +48,11 @@ def read_outcome(head: RunHead, status: LiveStatus, prediction_set_id: str | Non
     return _read(head.id, version(status), stamp, head.truth_version)
 
 
-def outcome(head: RunHead, found: Outcome, prediction_set_id: str | None) -> bool:
+def outcome(head: RunHead, status: LiveStatus, found: Outcome, prediction_set_id: str | None) -> bool:
     """Draw the masks and the summary of a run that has ended; return whether there are masks."""
     shown = found.images is not None and prediction_set_id is not None
     if found.images is not None and prediction_set_id is not None:
-        _examples(head, found.images, prediction_set_id)
+        _examples(head, found.images, prediction_set_id, of_labels=status.label_share == 1)
         overlap = found.images.overlap
         doubt(cover_doubt(overlap.area, overlap.images, "use them"))
     if found.summary is not None:
@@ -68,12 +68,21 @@ def _read(run_id: str, version: str, stamp: str, truth_version: int) -> Outcome:
     return Outcome(facts.images, story(facts)) if facts is not None else Outcome(None, None)
 
 
-def _examples(head: RunHead, images: ImageFacts, prediction_set_id: str) -> None:
-    """Draw masks of validation images; a click opens the image in the gallery."""
+def _examples(head: RunHead, images: ImageFacts, prediction_set_id: str, *, of_labels: bool) -> None:
+    """Draw masks of validation images; a click opens the image in the gallery.
+
+    Args:
+        of_labels: the masks are the labels, in which a comparison with the labels would find no error.
+    """
+    without_errors = of_labels and images.reference == "pseudo-label"
+    tiles = [_tile(head, images.reference, prediction_set_id, rank, image) for rank, image in images.examples]
+    if without_errors:
+        tiles = [replace(tile, reference=None) for tile in tiles]
+        st.caption("The labels of validation images, with the network's agreement.")
     chosen = mask_grid(
-        [_tile(head, images.reference, prediction_set_id, rank, image) for rank, image in images.examples],
+        tiles,
         key=f"runs-examples-{head.id}",
-        mode="errors",
+        mode="fill" if without_errors else "errors",
         tile_px=TILE_PX,
         opacity=0.6,
     )

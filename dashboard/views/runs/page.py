@@ -108,7 +108,7 @@ def live_part(head: RunHead, drawn_stage: tuple[str, bool, int], prediction_set_
     if status.state == "failed" and head.job_id:
         bug_report(head.job_id, key="run")
     results.notes(status)
-    shown = outcome(head, found, prediction_set_id)
+    shown = outcome(head, status, found, prediction_set_id)
     if prediction_set_id:
         audit_line(head.dataset_id, head.id)
     links(head, status, prediction_set_id)

@@ -14,6 +14,8 @@ from engine.sweeps.space import Dimension
 
 LAYERS = 5
 """Strengths of the lines of trials, from the worst fifth to the best."""
+MOST_TICKS = 20
+"""With so few trials each has a tick: Plotly puts others between them, at half a trial."""
 
 
 def best_so_far(view: facts.SweepView) -> None:
@@ -25,15 +27,17 @@ def best_so_far(view: facts.SweepView) -> None:
         points | {"x": numbers, "y": scores, "hovertemplate": "%{y:.4f}"},
         steps | {"x": numbers, "y": best, "hovertemplate": "%{y:.4f}"},
     ]
-    layout = {
+    layout: dict[str, Any] = {
         "height": 300,
         "margin": {"l": 8, "r": 8, "t": 22, "b": 8},
         "hovermode": "x unified",
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
-        "xaxis": {"title": {"text": "Trial", "standoff": 4}, "automargin": True, "tickformat": "d"},
+        "xaxis": {"title": {"text": "Trial", "standoff": 4}, "automargin": True},
         "yaxis": {"title": {"text": view.score}, "automargin": True},
         "uirevision": "keep",
     }
+    if len(numbers) <= MOST_TICKS:
+        layout["xaxis"]["dtick"] = 1
     charts.show({"data": traces, "layout": layout}, key="sweep-best")
 
 

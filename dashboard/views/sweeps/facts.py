@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.facts.jobs import job_view
+from dashboard.facts.jobs import job_view, waiting_words
 from dashboard.facts.wording import count, escaped
 from dashboard.views.sweeps.parameter_words import parameter_titles, range_words, words_of
 from db import jobs, sweeps
@@ -197,6 +197,8 @@ def progress(session: Session, sweep_id: str, now: datetime, lost_after_s: float
             job = job_view(jobs.find(session, trial.job_id or ""), now, lost_after_s)
             if job is not None:
                 words = [job.status, job.text, progress_count(job.progress)] if job.text else [job.status]
+                if job.status == "queued":
+                    words = [job.status, waiting_words(session, job.needs)]
                 lines.append(f"Trial {trial.number + 1} · {escaped(' · '.join(filter(None, words)))}")
     elif sweep.state == SweepState.RUNNING:
         lines.append("A worker begins the next trial.")

@@ -32,7 +32,7 @@ LONGER = 3
 def one(view: facts.SweepView) -> None:
     """Draw a sweep. While it is at work a small fragment polls; only a trial that begins or ends draws all anew."""
     st.header(escaped(view.name), divider="gray")
-    varies = ", ".join(f"**{escaped(title)}** {escaped(words)}" for title, words in view.varies)
+    varies = " · ".join(f"**{escaped(title)}** {escaped(words)}" for title, words in view.varies)
     early = ", poor trials end early" if view.prune else ""
     st.caption(
         f"Dataset **{escaped(view.dataset)}** · {escaped(view.subject)} · values by {escaped(view.sampler)}{early}  \n"

@@ -8,7 +8,7 @@ import pytest
 from db import submissions
 from engine.network import backbone_job, pretrained
 from engine.store import keys as stored
-from engine.work.context import JobFailed
+from engine.work.context import BadSource, JobFailed
 from tests.support.training_job import Context
 
 TOKEN = "a" * 32
@@ -43,8 +43,9 @@ def test_a_file_with_other_weights_is_refused_and_what_was_there_stays(installat
     folder = installation.files.path(stored.upload_folder(TOKEN))
     folder.mkdir(parents=True)
     (folder / "other.h5").write_bytes(b"no weights")
-    with pytest.raises(JobFailed, match=r"weights of other\.h5 do not fit MobileNetV2 without its top"):
+    with pytest.raises(BadSource, match=r"weights of other\.h5 do not fit MobileNetV2 without its top"):
         backbone_job.run(submit(installation, {"kind": "upload", "token": TOKEN}), Context(installation))
+    assert not folder.exists()
     assert installation.files.read(stored.backbone_key()) == b"before"
 
 

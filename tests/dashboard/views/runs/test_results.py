@@ -3,12 +3,12 @@
 import pytest
 
 from dashboard.views.runs.image_facts import RANKS
-from db import runs
+from db import rounds, runs
 from engine.core.run_config import config_from
 from tests.dashboard.views.runs.test_page import PAGE, texts
 from tests.support.installation import add_discs
 from tests.support.live_page import given
-from tests.support.predicted import add_run
+from tests.support.predicted import add_label_set, add_run
 from tests.support.run_states import start, work
 
 
@@ -32,6 +32,20 @@ def test_an_ended_run_is_summarised_with_links_to_its_weakest_images(installatio
     links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
     assert len(links) == 4  # a fifth of 20 validation images
     assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
+
+
+def test_masks_that_are_the_labels_are_not_compared_with_the_labels(installation, open_page, dataset):
+    run = add_run(installation, dataset, "kept", label_set_id=add_label_set(installation, dataset), score_truth=False)
+    app = open_page(PAGE, run=run.id)
+    (shown,) = [data for data in given(app) if "tiles" in data]
+    assert all(tile["reference"] for tile in shown["tiles"])
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={rounds.LABEL_SHARE: 1.0})
+    app = open_page(PAGE, run=run.id)
+    assert not app.exception
+    (shown,) = [data for data in given(app) if "tiles" in data]
+    assert not any(tile.get("reference") for tile in shown["tiles"])
+    assert "The labels of validation images, with the network's agreement." in texts(app)
 
 
 def test_a_training_run_has_one_sentence_instead_of_a_summary(installation, open_page, dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from dashboard.views.sweeps import facts
 from db import jobs, recipes, sweeps
 from db.columns import new_id, utc_now
 from db.models import Sweep, SweepState, TrialState
+from db.workers import Needs
 from engine.labelling.base import find_method
 from engine.sweeps.space import dimension, to_json
 from engine.work.sweeps import advance
@@ -87,7 +89,7 @@ def test_progress_says_what_is_at_work_and_changes_its_version_with_each_trial(i
     second = progress_of(installation, sweep)
     assert second.version != first.version == ("running", 0, 0, 2)
     assert second.version == facts.version(seen(installation, sweep.id))
-    assert second.at_work == ("Trial 1 · queued",)
+    assert second.at_work == ("Trial 1 · queued · Waiting for a free worker.",)
     with installation.database.writing() as session:
         jobs.claim(session, "somebody", 1, 60.0)
     later = utc_now() + timedelta(minutes=5)
@@ -95,6 +97,15 @@ def test_progress_says_what_is_at_work_and_changes_its_version_with_each_trial(i
         assert facts.progress(session, sweep.id, later, 60.0).at_work == ("Trial 1 · lost",)
         assert facts.progress(session, new_id(), later, 60.0) is None
     assert progress_of(installation, sweep).version == second.version
+
+
+def test_progress_says_that_no_machine_can_take_a_trial(installation):
+    sweep = add_mask_sweep(installation, add_discs(installation, 3), trials=2, state=SweepState.RUNNING)
+    with installation.database.writing() as session:
+        session.get_one(Sweep, sweep.id).needs = asdict(Needs(tag="lab"))
+    advance(installation.database, installation.files)
+    (line,) = progress_of(installation, sweep).at_work
+    assert line.startswith("Trial 1 · queued · No machine that is connected can take it") and "the tag 'lab'" in line
 
 
 def progress_of(installation, sweep):
