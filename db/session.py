@@ -48,7 +48,7 @@ def open_database(url: str) -> Engine:
         raise DatabaseRefused(f"DATABASE_URL is none: {url.rpartition('@')[2]!r}. {URLS}") from None
     if is_postgresql(parsed):
         if importlib.util.find_spec("psycopg") is None:
-            raise DatabaseRefused("PostgreSQL needs psycopg: pip install 'maskloom[postgresql]'.")
+            raise DatabaseRefused("PostgreSQL needs psycopg: pip install 'psycopg[binary]==3.3.9'.")
         return open_postgresql(parsed, BUSY_TIMEOUT_MS)
     if parsed.get_backend_name() != "sqlite":
         raise DatabaseRefused(f"Maskloom cannot use {parsed.get_backend_name()!r} as its database. {URLS}")

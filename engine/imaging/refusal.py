@@ -10,7 +10,7 @@ DAMAGED = "It is damaged or cut short and cannot be decoded."
 DICOM = "It is a DICOM file, and DICOM is not read; export slices as PNG or TIFF."
 NIFTI = "It is a NIfTI volume, and NIfTI is not read; export slices as PNG or TIFF."
 HEIC = (
-    "It is a HEIC photograph, which is read only where the optional package maskloom[heic] is installed; install it, "
+    "It is a HEIC photograph, which is read only where pi-heif is installed: pip install 'pi-heif==1.4.0', "
     "or save the photograph as JPEG."
 )
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51")

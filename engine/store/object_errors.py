@@ -46,7 +46,7 @@ def without_obstore() -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise StoreFailed("STORE_URL needs the package obstore: pip install 'maskloom[objects]'.") from None
+        raise StoreFailed("STORE_URL needs the package obstore: pip install 'obstore==0.12.1'.") from None
 
 
 def code_of(error: BaseException) -> str:

@@ -36,7 +36,7 @@ LEAST_SCORED = 20
 WARM_SHARE = 0.3
 """No trial is pruned within this share of its epochs."""
 
-NOT_INSTALLED = "Sweeps need Optuna: pip install 'maskloom[sweeps]'."
+NOT_INSTALLED = "Sweeps need Optuna: pip install 'optuna==5.0.0'."
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def connect(address: str) -> Any:
         NoRay: Ray is not installed, or the cluster cannot be reached.
     """
     if importlib.util.find_spec("ray") is None:
-        raise NoRay("Ray is not installed: pip install 'maskloom[ray]'.")
+        raise NoRay("Ray is not installed: pip install 'ray==2.60.0'.")
     ray = importlib.import_module("ray")
     if not ray.is_initialized():
         try:

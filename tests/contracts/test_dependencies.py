@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def undeclared(folders: tuple[str, ...], declared: set[str]) -> dict[str, str]:
                 if module.partition(".")[0] not in sys.stdlib_module_names | OURS | OPTIONAL:
                     missing[distribution(module, known)] = path.relative_to(ROOT).as_posix()
     return {name: file for name, file in missing.items() if name not in declared}
+
+
+def test_messages_name_the_pins_of_the_optional_packages():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    sources = (path.read_text(encoding="utf-8") for name in PRODUCTION for path in (ROOT / name).rglob("*.py"))
+    said = {pin for source in sources for pin in re.findall(r"pip install '([^']*)'", source)}
+    assert said == {pin for pins_ in extras.values() for pin in pins_}
 
 
 def names(*files: str) -> set[str]:
