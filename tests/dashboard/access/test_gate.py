@@ -72,7 +72,8 @@ def test_every_route_rejects_anonymous_visitors(shared):
             assert answer.status == 401, f"{method} {address}"
             if method != "HEAD":
                 assert b"Log in first" in answer.body
-        for address in ("/a/route/that/somebody/adds", "/_stcore/metrics", "/files", "/datasets/1", "/staticfile"):
+        for address in ("/a/route/that/somebody/adds", "/_stcore/metrics", "/files", "/datasets/1", "/staticfile",
+                        "/files/x/_stcore/health", "/train%3f/_stcore/health", "/media/x/_stcore/host-config"):  # fmt: skip
             assert server.ask(address).status == 401, address
 
 
