@@ -78,6 +78,7 @@ def write_backup(
     _refuse_bad_place(target, files)
     remove_killed(target, now.timestamp())
     with replacing(target) as beside, contextlib.ExitStack() as opened:
+        beside.touch()  # what SQLite says of a place that cannot be written to does not name it
         copy = None
         if snapshot is None:
             taken = _named(files, live)
