@@ -27,6 +27,7 @@ from unittest import mock
 
 from tests.support import small_installation
 from tests.support.entering import ACCESS_TOKEN
+from tests.support.installation import REPOSITORY
 from tests.support.running_app import RunningApp, running
 from tests.support.watching import snapshot
 
@@ -86,7 +87,9 @@ def run_command(words: list[str], environment: dict[str, str], folder: Path) -> 
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8")
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace")
-    sys.argv = ["maskloom", *words]
+    sys.argv, sys.path = ["maskloom", *words], [str(REPOSITORY), *filter(None, sys.path)]
+    (folder / "here").mkdir()
+    os.chdir(folder / "here")  # what is written to a relative path goes with it
     from engine import cli
     from tests.support.calling import WorkHere
 
