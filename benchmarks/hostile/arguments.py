@@ -16,7 +16,7 @@ import typer
 from benchmarks.hostile.rig import Outcome, Rig, files_of, tried
 from engine.cli.every_command import app as every_command
 from engine.core.settings import Settings
-from tests.assets.bad_files import encoded, picture
+from tests.assets.bad_files import disk, encoded, picture
 from tests.support.installation import REPOSITORY
 from tests.support.running_app import APP, free_port
 
@@ -89,6 +89,10 @@ def command_line(rig: Rig) -> Iterator[Outcome]:
     Path(places["images"]).mkdir()
     (Path(places["images"]) / "disc 0.png").write_bytes(encoded(picture(64, 64)))
     Path(places["out"]).mkdir()
+    grey = root.parent / "grey"
+    grey.mkdir()
+    (grey / "disc 0.png").write_bytes(encoded(disk(64, 64, 1)))
+    places["grey"] = str(grey)
     known = typer.main.get_command(every_command).commands  # type: ignore[attr-defined]
     for name, base in _BASES.items():
         right = [word.format(**places) for word in base]
@@ -100,7 +104,7 @@ def command_line(rig: Rig) -> Iterator[Outcome]:
             calls.append([*right[:at], rng.choice((*_VALUES, _row(root, rng))), *right[at + 1 :]])
         calls += [[*right, rng.choice(option.opts), rng.choice(_VALUES)] for option in options for _ in range(2)]
         for words in calls:
-            fails = True if words == [] or words[-1] == "--no-such-option" else None
+            fails = True if (words == [] and name != "sweeps") or words[-1] == "--no-such-option" else None
             if any("\0" in word for word in words):
                 continue
             yield tried(f"{name} {words}"[:150], _called, rig, root, name, words, fails)
@@ -130,7 +134,7 @@ _PAIRS: dict[str, list[str]] = {
     "repairs": ["doctor", "--repair"],
     "audits": ["audit", "discs"],
     "removals of truth": ["remove-truth", "others", "--yes"],
-    "corrections of one image": ["correct", "others", "{images}"],
+    "corrections of one image": ["correct", "discs", "{grey}"],
     "backups to one file": ["backup", "{out}/twice.zip"],
 }
 

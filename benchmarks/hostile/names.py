@@ -141,7 +141,8 @@ def _card_faults(root: Path, run_id: str) -> list[str]:
 
 def _csv_faults(text: str) -> list[str]:
     cells = [cell for line in csv.reader(io.StringIO(text.lstrip("\ufeff"), newline="")) for cell in line]
-    return [f"a formula: {cell[:80]!r}" for cell in cells if plain(cell) != cell and not _is_number(cell)][:1]
+    live = [cell for cell in cells if plain(cell) != cell and not cell.startswith("'") and not _is_number(cell)]
+    return [f"a formula: {cell[:80]!r}" for cell in live][:1]
 
 
 def _is_number(text: str) -> bool:

@@ -66,7 +66,9 @@ class Said:
             faults.append("does not end")
         elif self.code not in (0, 1, 2):
             faults.append(f"exit code {self.code}")
-        elif self.code and not self.out.startswith("{") and not (lines and lines[-1][-1:] in ".?!)'"):
+        elif self.code == 2 and not any(line.startswith("Usage:") for line in lines):
+            faults.append(f"no usage: {lines[-1][:200] if lines else 'nothing'}")
+        elif self.code == 1 and not self.out.startswith("{") and not (lines and lines[-1][-1:] in ".?!)'"):
             faults.append(f"no sentence: {lines[-1][:200] if lines else 'nothing'}")
         if fails is not None and self.code is not None and bool(self.code) != fails:
             faults.append(f"exit code {self.code}: {' '.join(lines)[-200:]}")
@@ -103,6 +105,7 @@ def run_command(words: list[str], environment: dict[str, str], folder: Path) -> 
 def run_page(name: str, query: dict[str, str], environment: dict[str, str], file: Path) -> None:
     """Run the script of a page in this process; write what it raised and the texts that are Markdown."""
     os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Streamlit says at length that there is no browser
     from tests.support.pages import page_at
 
     shown = page_at(f"views/{name}/page.py", **query).run()
