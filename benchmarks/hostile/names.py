@@ -78,7 +78,7 @@ def injection(rig: Rig) -> Iterator[Outcome]:
 
 
 _PAGES: tuple[tuple[str, dict[str, str]], ...] = (
-    *(("home", {}), ("datasets", {"dataset": "dataset"}), ("labels", {"dataset": "dataset"}), ("runs", {"run": "run"})),
+    *(("home", {}), ("datasets", {"dataset": "dataset"}), ("measure", {"dataset": "dataset"}), ("runs", {"run": "run"})),
     *(("gallery", {"run": "run"}), ("compare", {}), ("train", {"dataset": "dataset"}), ("predict", {"run": "run"})),
 )
 
@@ -133,7 +133,7 @@ def _card_faults(root: Path, run_id: str) -> list[str]:
     what = find_format("keras")
     assert isinstance(what, ModelFormat)
     try:
-        context: Any = SimpleNamespace(database=installation.database, artifacts=installation.files)
+        context: Any = SimpleNamespace(reading=installation.database.reading)
         return _markdown_faults(model_card(what, run_facts(_run_rows(context, run_id)), "It was compared."))
     finally:
         installation.database.close()
