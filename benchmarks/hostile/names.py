@@ -78,7 +78,8 @@ def injection(rig: Rig) -> Iterator[Outcome]:
 
 
 _PAGES: tuple[tuple[str, dict[str, str]], ...] = (
-    *(("home", {}), ("datasets", {"dataset": "dataset"}), ("measure", {"dataset": "dataset"}), ("runs", {"run": "run"})),
+    *(("home", {}), ("datasets", {"dataset": "dataset"}), ("measure", {"dataset": "dataset"})),
+    ("runs", {"run": "run"}),
     *(("gallery", {"run": "run"}), ("compare", {}), ("train", {"dataset": "dataset"}), ("predict", {"run": "run"})),
 )
 
