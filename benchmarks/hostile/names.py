@@ -9,6 +9,7 @@ import json
 import random
 import re
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -105,7 +106,7 @@ class _Tags(HTMLParser):
         self.faults: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        live = tag in ("script", "iframe", "object", "embed", "form", "a", "details")
+        live = tag in ("script", "iframe", "object", "embed", "form", "a")
         live |= any(name.startswith("on") or EVIL in (value or "") for name, value in attrs)
         live |= tag == "img" and not (dict(attrs).get("src") or "").startswith("data:image/")
         self.faults += [f"live HTML: <{tag} {attrs}>"[:150]] if live else []
@@ -199,7 +200,26 @@ def _downloads_show(app: Web, ids: dict[str, str]) -> list[str]:
         if len(disposition) != 1 or not re.fullmatch(rb"attachment; filename\*?=[\w'%.\-~\"]+", disposition[0].strip()):
             broken.append(f"the name of the download: {disposition}")
         broken += app.broken(b"", same_rows=False)
-    return broken
+    return broken + _bug_report_faults(app, ids)
+
+
+def _bug_report_faults(app: Web, ids: dict[str, str]) -> list[str]:
+    """Return which names people gave the report of an export of this run has."""
+    with contextlib.closing(sqlite3.connect(f"{(app.root / 'app.db').as_uri()}?mode=ro", uri=True)) as database:
+        (job,) = database.execute("SELECT id FROM jobs WHERE payload LIKE ?", (f"%{ids['run']}%",)).fetchone()
+        given = [
+            database.execute(f"SELECT name FROM {kind}s WHERE id = ?", (id_,)).fetchone()[0]
+            for kind, id_ in ids.items()
+        ]
+    answer = app.send(app.request("GET", urls.bug_report(job), "Accept-Encoding: identity"))
+    with zipfile.ZipFile(io.BytesIO(answer.partition(b"\r\n\r\n")[2])) as archive:
+        texts = {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
+    forms = {
+        form for name in given for form in (name, json.dumps(name)[1:-1], json.dumps(name, ensure_ascii=False)[1:-1])
+    }
+    return [f"{form!r} in {name} of the bug report" for name, text in texts.items() for form in forms if form in text][
+        :1
+    ]
 
 
 def _unchunked(body: bytes) -> bytes:
