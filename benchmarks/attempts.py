@@ -2,7 +2,7 @@
 
     python -m benchmarks.attempts make                             # all kinds, about 10 minutes on two cores
     python -m benchmarks.attempts make --kind access --seed 7      # may be repeated
-    python -m benchmarks.attempts make --kind backups --only swap  # those whose name has "swap" in it
+    python -m benchmarks.attempts make --kind backups --only size  # those with "size" in their names
 
 What is sent, which route it is sent to and which row is damaged is drawn from the seed. An attempt fails if a response
 is a 5xx, a command or the app's log shows a traceback, a command fails without a sentence, a byte of a stored file goes
@@ -14,6 +14,7 @@ on standard error. Ends with 1 if there was one. Needs Linux, and Chromium for t
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,24 +31,16 @@ Kind = Callable[[Rig], Iterator[Outcome]]
 app = suite(__doc__)
 
 
-class Webs:
-    """The two apps that attempts share, each started when it is first needed."""
+def kinds(shared: Callable[[], Web]) -> dict[str, Kind]:
+    """Return all kinds, in the order in which they are tried.
 
-    def __init__(self, rig: Rig, stack: contextlib.ExitStack) -> None:
-        self._rig, self._stack, self._shared = rig, stack, None
-
-    def shared(self) -> Web:
-        """Return the app that everybody needs a token for."""
-        self._shared = self._shared or self._stack.enter_context(shared_web(self._rig.copy("shared")))
-        return self._shared
-
-
-def kinds(webs: Webs) -> dict[str, Kind]:
-    """Return all kinds, in the order in which they are tried."""
+    Args:
+        shared: returns the app that needs a token, which some of them share; it is started when it is first needed.
+    """
     return {
-        "access": lambda rig: _with_doctor(rig, webs.shared(), requests.access(webs.shared(), rig.rng)),
+        "access": lambda rig: _with_doctor(rig, shared(), requests.access),
         "access without a token": _open_access,
-        "HTTP": lambda rig: _with_doctor(rig, webs.shared(), requests.http(webs.shared(), rig.rng)),
+        "HTTP": lambda rig: _with_doctor(rig, shared(), requests.http),
         "uploads": _uploads,
         "injection": names.injection,
         "imports": imports.imports,
@@ -70,8 +63,10 @@ def _uploads(rig: Rig) -> Iterator[Outcome]:
         yield from uploads.uploads(found, rig.rng)
 
 
-def _with_doctor(rig: Rig, shared: Web, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    yield from outcomes
+def _with_doctor(
+    rig: Rig, shared: Web, attempts: Callable[[Web, random.Random], Iterator[Outcome]]
+) -> Iterator[Outcome]:
+    yield from attempts(shared, rig.rng)
     yield "the doctor afterwards", rig.doctor(shared.root)
 
 
@@ -87,7 +82,7 @@ def make(
     rows = []
     with tempfile.TemporaryDirectory(prefix="attempts-") as place, contextlib.ExitStack() as stack:
         rig = Rig(Path(place).resolve(), random.Random(seed))
-        known = kinds(Webs(rig, stack))
+        known = kinds(functools.cache(lambda: stack.enter_context(shared_web(rig.copy("shared")))))
         if unknown := set(kind or ()) - set(known):
             raise SystemExit(f"There is no kind {', '.join(sorted(unknown))}. Known: {', '.join(known)}.")
         for name in kind or known:
