@@ -9,7 +9,8 @@ is one network, and `second_round` is another that is trained on its refined mas
 scores are means over images at threshold 0.5. "Mean" is that of labels and refined network, as a run's masks are.
 
 Sources: Nakai and Hotta, ICCV workshops 2025 (three fresh networks: labels; labels or the first; the majority);
-Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017 (averaged weights).
+Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017 (averaged weights); Blum and Mitchell,
+COLT 1998 (co-training), and Achanta et al., PAMI 2012 (superpixels).
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ Levels = Mapping[str, np.ndarray]
 VALIDATION_SHARE = 0.3
 FRAMINGS = "pad", "crop"
 """The whole image, and squares of its shorter side, which show it larger."""
+
+UNDECIDED = 0.15
+"""How close to one half a probability is left out."""
+SUPERPIXELS = 400
+"""Of an image: 30 px wide in a photograph of 400 by 300 px."""
 
 app = suite(__doc__)
 
@@ -213,6 +219,20 @@ class Students:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(masks, pool.map(one, masks), strict=True))
 
+    def by_superpixel(self, masks: Levels) -> Levels:
+        """Return the mean of masks in each superpixel of the images."""
+        from scipy import ndimage
+        from skimage.segmentation import slic
+
+        def one(stem: str) -> np.ndarray:
+            image = codec.decode_png(self.images[stem].read_bytes())
+            pieces = slic(image, SUPERPIXELS, start_label=0)
+            means = ndimage.mean(masks[stem], pieces, np.arange(pieces.max() + 1))
+            return np.round(means).astype(np.uint8)[pieces]
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(masks, pool.map(one, masks), strict=True))
+
     def trained_again(self, masks: Levels) -> Levels:
         """Return the masks of another network that was trained on masks, refined as between rounds."""
         return self.masks(self.network(self.refined(masks, self.config.self_training.refine), 1))
@@ -246,7 +266,26 @@ def three_fresh(students: Students) -> Levels:
 def consensus(students: Students) -> Levels:
     """The mean of labels by several methods, weighted by agreement, without pixels on which they are undecided."""
     target = mean([students.labels, *students.others])
-    return students.masks(students.network(target, confidence_weights=True, ignore_band=0.15))
+    return students.masks(students.network(target, confidence_weights=True, ignore_band=UNDECIDED))
+
+
+def co_training(students: Students) -> Levels:
+    """Two networks, each on what another one says of superpixels, without those on which it is undecided."""
+    taught = [students.by_superpixel(masks) for masks in students.seeds[:2]]
+    networks = [
+        students.network(labels, seed, ignore_band=UNDECIDED) for seed, labels in zip((4, 3), taught, strict=True)
+    ]
+    return mean([students.masks(network) for network in networks])
+
+
+def consistency(students: Students) -> Levels:
+    """What labels and averaged weights say at two scales, weighted by agreement, teaches another network."""
+    teacher = averaged(students)
+    views = [students.masks(teacher, framings=[framing]) for framing in FRAMINGS]
+    target = mean([students.labels, *views])
+    return students.masks(
+        students.network(target, 1, confidence_weights=True, ignore_band=UNDECIDED), framings=FRAMINGS
+    )
 
 
 def averaged(students: Students) -> keras.Model:
@@ -268,6 +307,8 @@ WAYS: Mapping[str, Callable[[Students], Levels]] = {
     "cross_fitting": lambda students: students.corrected,
     "cross_fitting_again": lambda students: students.trained_again(students.corrected),
     "consensus": consensus,
+    "co_training": co_training,
+    "consistency": consistency,
 }
 
 if __name__ == "__main__":

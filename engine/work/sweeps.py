@@ -17,12 +17,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from db import runs, submissions, sweeps
+from db import jobs, runs, submissions, sweeps
 from db.audit_set import audit_set
 from db.models import Job, JobStatus, Label, Run, Sweep, SweepKind, SweepState, Trial, TrialState
 from db.names import NameTaken, counted_name
 from db.session import Database
 from db.sweeps import Outcome
+from db.workers import Needs
 from engine import VERSION
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import RunConfig
@@ -223,6 +224,8 @@ def longer(session: Session, sweep: Sweep, times: float) -> tuple[Run, Job]:
     epochs = min(round(settings["training"]["epochs"] * times), 10_000)
     settings = spaces.with_values(settings, {"training.epochs": epochs})
     name = counted_name(session, Run, f"{sweep.name} · best, {epochs} epochs")
-    return submissions.submit_train(
+    run, job = submissions.submit_train(
         session, sweep.dataset_id, sweep.label_set_id, name, sweep.base["preset"], settings, VERSION
     )
+    jobs.require(job, Needs(**sweep.needs))
+    return run, job

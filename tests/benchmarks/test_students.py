@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from benchmarks import students
 from benchmarks.students import Levels, Students
 from engine.core.run_config import RunConfig
+from engine.imaging import codec
 
 
 def levels(**values: int) -> Levels:
@@ -61,3 +63,23 @@ def test_the_consensus_is_the_mean_of_all_labels(noted: Noted) -> None:
 def test_the_mean_of_seeds_has_three_networks(noted: Noted) -> None:
     assert students.WAYS["three_seeds"](noted)["a"][0, 0] == 160
     assert [seed for seed, _, _ in noted.trained] == [0, 1, 2]
+
+
+def test_two_networks_teach_two_others_crosswise_by_superpixels(noted: Noted, tmp_path: Path) -> None:
+    half = np.zeros((40, 40, 3), np.uint8)
+    half[:, 20:] = 255
+    image = tmp_path / "half.png"
+    image.write_bytes(codec.encode_png(half))
+    noted.images, noted.labels = {"a": image}, {"a": np.zeros((40, 40), np.uint8)}
+    inside = np.zeros((40, 40), np.uint8)
+    inside[4:36, 22:38] = 255
+    (piece,) = Counter(noted.by_superpixel({"a": inside})["a"][:, 22:].ravel().tolist()).most_common(1)
+    assert piece[0] == 255 and not noted.by_superpixel({"a": inside})["a"][:, :20].any()
+    noted.masks = lambda network, *_, **__: {"a": np.full((40, 40), 50 * network, np.uint8)}  # type: ignore[method-assign]
+    assert students.co_training(noted)["a"][0, 0] == 225
+    assert [(seed, labels["a"]) for seed, _, labels in noted.trained[3:]] == [(4, 50), (3, 100)]
+
+
+def test_consistency_learns_from_labels_and_both_scales_of_averaged_weights(noted: Noted) -> None:
+    students.consistency(noted)
+    assert noted.trained[1][0] == 1 and noted.trained[1][2] == {"a": 53, "b": 138, "c": 138, "d": 53, "e": 138}

@@ -138,6 +138,8 @@ def damage_checkpoint(rig: Rig, work: Work, rng: random.Random, short: bool) -> 
         rig.stop(work.job_id)
         done_ = "a person stopped it"
         rig.until(lambda: rig.job(work.job_id).status.ended, "the stopped run has ended")
+    if rig.job(work.job_id).status == JobStatus.FINISHED:
+        return Done(f"{done_}; it had finished, and nothing was damaged")  # nobody would read it again
     folder = rig.root / stored.run_folder(work.owner_id)
     found = sorted(folder.glob("*.npz"), key=_written) + sorted(folder.glob("*.keras"), key=_written)
     found = [path for path in found if ".part" not in path.name]

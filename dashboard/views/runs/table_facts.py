@@ -96,22 +96,25 @@ class Filter:
 
 @dataclass(frozen=True)
 class Learned:
-    """Metrics of a run: its last epoch, its highest validation Dice, and the thinned curve of that Dice."""
+    """What a run keeps once it has ended: epochs that were planned, the pretrained weights that helped, its last epoch,
+    its highest validation Dice, and the thinned curve of that Dice."""
 
+    epochs_total: int = 0
+    weights: str = ""
     last_epoch: int = 0
     highest: float | None = None
     val_dice: tuple[float, ...] = ()
 
 
 Cache = dict[str, tuple[object, Learned]]
-"""Metrics of ended runs by run id, with a stamp that changes when a run is resumed."""
+"""Of ended runs by run id, with a stamp that changes when a run is resumed."""
 
 
 def run_rows(session: Session, now: datetime, lost_after_s: float, cache: Cache | None = None) -> tuple[RunRow, ...]:
     """Return all runs, newest first. Reads single columns instead of objects, all settings and all metrics.
 
     Args:
-        cache: updated in place; the metrics of a run in it are not read again until the run is resumed.
+        cache: updated in place; settings and metrics of a run in it are not read again until the run is resumed.
     """
     found = session.execute(_columns().order_by(Run.created_at.desc(), Run.id)).all()
     # Payloads and results of hundreds of jobs are large, and `job_view` reads neither.
@@ -133,7 +136,6 @@ def run_rows(session: Session, now: datetime, lost_after_s: float, cache: Cache 
 
 
 def _columns() -> Any:
-    training, self_training = Run.config["training"], Run.config["self_training"]
     return (
         select(
             Run.id,
@@ -151,10 +153,6 @@ def _columns() -> Any:
             Run.tags,
             Run.pinned,
             Run.archived,
-            training["epochs"].as_integer().label("epochs"),
-            self_training["rounds"].as_integer().label("rounds"),
-            Run.details["weights"].as_string().label("weights"),
-            Run.details[LABEL_WEIGHTS].as_string().label("label_weights"),
             Dataset.name.label("dataset"),
             LabelSet.name.label("label_set"),
         )
@@ -183,12 +181,12 @@ def _row(
         status=view.status if view else "stopped",
         epoch=epoch_words(view.progress) if view and view.status in ("running", "stopping") else "",
         epochs_done=learned.last_epoch,
-        epochs_total=(run.epochs or 0) * (1 if by_truth else run.rounds or 1),
+        epochs_total=learned.epochs_total,
         best_epoch=run.best_epoch,
         dice_vs_truth=scores[0],
         soft_dice=best,
         agreement=scores[1],
-        weights=weights_note({"weights": run.weights, LABEL_WEIGHTS: run.label_weights}),
+        weights=learned.weights,
         seconds=seconds_trained(run, view),
         parameter_count=run.parameter_count,
         created_at=run.created_at,
@@ -208,7 +206,7 @@ def _stamp(run: Row[Any], job: Job | None) -> object:
 
 
 def _learned(session: Session, stamps: dict[str, object], cache: Cache | None) -> dict[str, Learned]:
-    """Return {run: metrics}, reading only those whose stamp in the cache is missing or outdated."""
+    """Return {run: what it keeps}, reading only those whose stamp in the cache is missing or outdated."""
     cache = {} if cache is None else cache
     for deleted in cache.keys() - stamps.keys():
         cache.pop(deleted, None)
@@ -221,13 +219,36 @@ def _learned(session: Session, stamps: dict[str, object], cache: Cache | None) -
     if not missing:
         return known
     # A long list of ids costs more than reading all runs from the index, and databases limit its length.
-    read = _read_metrics(session, missing if len(missing) <= LISTED_RUNS else None)
+    read = _read_learned(session, missing if len(missing) <= LISTED_RUNS else None)
     cache.update({run_id: (stamps[run_id], read.get(run_id, Learned())) for run_id in missing})
     return {**read, **known}
 
 
-def _read_metrics(session: Session, run_ids: Sequence[str] | None) -> dict[str, Learned]:
-    """Return {run: metrics} of these runs, or of all, from a single index."""
+def _read_learned(session: Session, run_ids: Sequence[str] | None) -> dict[str, Learned]:
+    """Return {run: what it keeps} of these runs, or of all."""
+    settings = select(
+        Run.id,
+        Run.label_set_id,
+        Run.config["training"]["epochs"].as_integer().label("epochs"),
+        Run.config["self_training"]["rounds"].as_integer().label("rounds"),
+        Run.details["weights"].as_string().label("weights"),
+        Run.details[LABEL_WEIGHTS].as_string().label("label_weights"),
+    ).where(*([] if run_ids is None else [Run.id.in_(run_ids)]))
+    metrics = _read_metrics(session, run_ids)
+    return {
+        run.id: Learned(
+            (run.epochs or 0) * (1 if run.label_set_id is None else run.rounds or 1),
+            weights_note({"weights": run.weights, LABEL_WEIGHTS: run.label_weights}),
+            *metrics.get(run.id, ()),
+        )
+        for run in session.execute(settings)
+    }
+
+
+def _read_metrics(
+    session: Session, run_ids: Sequence[str] | None
+) -> dict[str, tuple[int, float | None, tuple[float, ...]]]:
+    """Return {run: last epoch, highest validation Dice and its thinned curve} from a single index."""
     of_runs = [] if run_ids is None else [Metric.run_id.in_(run_ids)]
     # Epochs are counted by the training loss: every epoch has it, validation may be missing.
     last = select(Metric.run_id, func.max(Metric.epoch)).where(Metric.name == "loss", *of_runs).group_by(Metric.run_id)
@@ -250,8 +271,7 @@ def _read_metrics(session: Session, run_ids: Sequence[str] | None) -> dict[str, 
         curves.setdefault(run_id, []).append(value)
         highest[run_id] = best
     return {
-        run_id: Learned(epochs, highest.get(run_id), tuple(curves.get(run_id, ())))
-        for run_id, epochs in session.execute(last)
+        run_id: (epochs, highest.get(run_id), tuple(curves.get(run_id, ()))) for run_id, epochs in session.execute(last)
     }
 
 

@@ -12,6 +12,7 @@ from dashboard.facts import train as train_facts
 from dashboard.facts.recipes import method_order
 from dashboard.server import resources
 from dashboard.ui.status import empty_state
+from dashboard.ui.where_to_run import where_to_run
 from dashboard.views.sweeps import parameter_words, start_facts
 from dashboard.views.sweeps.start_facts import Basis, Plan
 from db.columns import utc_now
@@ -50,6 +51,7 @@ def start() -> None:
     if objective:
         st.caption(MEANINGS[basis.kind][objective])
     name, sampler, parallel, seed, prune = more(basis, proposed)
+    needs = where_to_run("sweep-where", "Its trials wait")
     whole = [each for each in space if each is not None]
     most = study.most_trials(whole, sampler, trials)
     if whole and most < trials:
@@ -59,7 +61,7 @@ def start() -> None:
         "Start sweep", type="primary", icon=":material/play_arrow:", key="sweep-start", disabled=not ready
     ):
         return
-    submit(basis, whole, Plan(name, trials, sampler, str(objective), prune, parallel, seed))
+    submit(basis, whole, Plan(name, trials, sampler, str(objective), prune, parallel, seed, needs))
 
 
 def choose_basis() -> Basis | None:

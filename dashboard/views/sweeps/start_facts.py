@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +16,7 @@ from db import sweeps
 from db.audit_set import audit_set
 from db.models import Dataset, Sweep, SweepKind
 from db.names import counted_name, default_name, run_parts
+from db.workers import Needs
 from engine import VERSION
 from engine.core.parameters import field_schemas
 from engine.core.run_config import RunConfig
@@ -102,6 +103,7 @@ class Plan:
     prune: bool
     parallel: int
     seed: int
+    needs: Needs
 
 
 def start(session: Session, basis: Basis, space: Sequence[Dimension], plan: Plan) -> Sweep:
@@ -132,6 +134,7 @@ def start(session: Session, basis: Basis, space: Sequence[Dimension], plan: Plan
             parallel=plan.parallel,
             seed=plan.seed,
             code_version=VERSION,
+            needs=asdict(plan.needs),
         ),
     )
 

@@ -12,7 +12,8 @@ from dashboard.server.resources import artifacts, database, launcher, settings
 from dashboard.ui.form import Form, form_values, matches, params_form, reset_form
 from dashboard.ui.pretrained import pretrained_offer, pretrained_state, waits_for_answer
 from dashboard.ui.status import empty_state
-from dashboard.views.train import concern_facts, machine_facts, network_panel, preview_panel
+from dashboard.ui.where_to_run import where_to_run
+from dashboard.views.train import concern_facts, network_panel, preview_panel
 from db import datasets, jobs, submissions
 from db.columns import utc_now
 from db.models import Dataset
@@ -220,22 +221,6 @@ def run_name(proposal: str) -> str:
     return st.text_input("Name of the run", key="train-name", max_chars=200, persist_state="session")
 
 
-def where_to_run() -> Needs:
-    """Draw the choice of machines, if others than this one have joined, and return what it needs of one."""
-    with database().reading() as session:
-        places = machine_facts.places(session, settings(), utc_now())
-    before = st.session_state.get("train-where", Needs())  # stays a choice when the last machine that has it is gone
-    options = list(dict.fromkeys([*places, before]))
-    if len(options) < 2:
-        return Needs()
-    chosen = st.selectbox("Where to run", options, format_func=machine_facts.words, key="train-where")
-    if chosen not in places and not taken_here(settings(), chosen):
-        st.caption("No machine that is connected has this. The training waits until one is.")
-    elif places.get(chosen):
-        st.caption(wording.escaped(f"Has it: {places[chosen]}."))
-    return chosen
-
-
 def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig, needs: Needs) -> None:
     """Store the run, start its job and open it, or show why not. Pressed twice, it opens the run of the first time."""
     try:
@@ -337,7 +322,7 @@ with place:
         st.error(form.error, icon=":material/error:")
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
     if not rights.only_looking("Training"):
-        needs = where_to_run()
+        needs = where_to_run("train-where", "The training waits")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             pressed = st.button(
                 "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"

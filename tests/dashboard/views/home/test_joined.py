@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from dashboard.facts.places import places, words
 from dashboard.views.home import machine_facts
 from dashboard.views.home.joined_facts import Requested, joined_machines, requested
-from dashboard.views.train.machine_facts import places, words
 from db import jobs, launches, submissions, workers
 from db.columns import new_id, utc_now
-from db.models import Job, JobKind, Worker, WorkerKind
+from db.models import Job, JobKind, Launch, Worker, WorkerKind
 from db.workers import Needs
 from engine.core import machine
 from tests.support.installation import add_discs
@@ -185,6 +185,7 @@ def test_what_a_launcher_started_requested_and_could_not_start_is_said(installat
         (third, fourth) = launches.request(session, rules, None, 0, now)
         launches.fail(session, third.id, "A worker could not be started. ssh: Connection refused.")
         launches.fail(session, fourth.id, "A worker could not be started. ssh: Connection refused.")
+        now = session.get_one(Launch, fourth.id, populate_existing=True).failed_at
     assert asked().failed.startswith("A worker could not be started. ssh: Connection refused. The next try is in 30 s.")
     assert asked(60).failed.endswith("It is tried again when a job needs it.")
 

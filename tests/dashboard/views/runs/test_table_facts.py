@@ -89,7 +89,7 @@ def test_metrics_of_ended_runs_are_read_once_and_those_of_a_run_at_work_each_tim
         runs.save_metrics(session, run.id, 1, {"loss": 1.0, "val_dice": 0.1})
     asked: list[str] = []
     event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
-    kept: run_table.Kept = {}
+    kept: run_table.Cache = {}
 
     def read():
         asked.clear()
@@ -118,9 +118,21 @@ def test_metrics_of_ended_runs_are_read_once_and_those_of_a_run_at_work_each_tim
 def test_no_whole_settings_and_no_counts_are_read(installation, several):
     asked: list[str] = []
     event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
-    rows(installation)
-    assert len(asked) <= 6
+    kept: run_table.Cache = {}
+    rows(installation, kept)
+    assert len(asked) <= 7
     assert not any(re.search(r"(?<!\()runs\.config|_counts", statement) for statement in asked)
+
+
+def test_settings_of_runs_that_have_ended_are_read_once(installation, several):
+    asked: list[str] = []
+    event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    kept: run_table.Cache = {}
+    first = rows(installation, kept)
+    assert any("runs.config" in statement for statement in asked)
+    asked.clear()
+    assert rows(installation, kept) == first
+    assert not any("runs.config" in statement for statement in asked)
 
 
 def test_scores_are_listed_under_their_own_reference(installation, several):

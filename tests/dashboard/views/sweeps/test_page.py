@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from dashboard.access import rights
-from db import sweeps
+from db import sweeps, workers
 from db.actors import Actor, Role
-from db.columns import new_id
-from db.models import Job, Run, Sweep, SweepKind, SweepState
+from db.columns import new_id, utc_now
+from db.models import Job, Run, Sweep, SweepKind, SweepState, Worker, WorkerKind
+from db.workers import Needs
 from engine.sweeps import study
 from tests.support.installation import add_discs
 from tests.support.pages import words
@@ -59,6 +61,22 @@ def test_a_sweep_of_a_label_method_is_started_from_the_form(open_page, submitted
     assert submitted == [""]
     assert at.query_params["sweep"] == [row.id] or at.query_params["sweep"] == row.id
     assert row.name in words(at)
+
+
+def test_the_trials_ask_for_the_chosen_machine(open_page, installation):
+    add_discs(installation, 3)
+    at = open_page(PAGE, new="1")
+    assert "Where to run" not in {each.label for each in at.selectbox}
+    lab = Worker(id=new_id(), kind=WorkerKind.JOINED, host="lab-1", pid=1, version="1", started_at=utc_now())
+    lab.memory_mb, lab.gpus, lab.tags, lab.slots, lab.cores = 64_000, ["H200"], [], 1, 16
+    with installation.database.writing() as session:
+        workers.beat(session, lab)
+    at = open_page(PAGE, new="1")
+    at.segmented_control("sweep-kind").set_value("Mask sets").run()
+    at.selectbox("sweep-where").select(Needs(gpu=True)).run()
+    at.button("sweep-start").click().run()
+    assert not at.exception and not at.error
+    assert Needs(**only_sweep(installation).needs) == Needs(gpu=True)
 
 
 def test_a_sweep_of_runs_has_the_settings_of_the_train_page(open_page, installation):
@@ -145,10 +163,13 @@ def test_it_is_stopped_resumed_extended_and_its_failed_trials_retried(open_page,
 
 def test_the_best_is_trained_longer(open_page, submitted, installation):
     sweep = add_run_sweep(installation, add_discs(installation, 4), [0.3, 0.6])
+    with installation.database.writing() as session:
+        session.get_one(Sweep, sweep.id).needs = asdict(Needs(tag="lab"))
     at = open_page(PAGE, sweep=sweep.id)
     at.button("sweep-train_best").click().run()
     assert not at.exception
     with installation.database.reading() as session:
+        assert session.query(Job).order_by(Job.created_at.desc()).first().needs_tag == "lab"
         run = session.query(Run).filter(Run.name.contains("best")).one()
         (best,) = (row for row in sweeps.trials(session, sweep.id) if row.score == 0.6)
         epochs = session.get_one(Run, best.run_id).config["training"]["epochs"]

@@ -1,4 +1,4 @@
-"""Where a run can be trained: the choice of the Train page once machines have joined."""
+"""Where jobs can run: a choice once machines have joined."""
 
 from __future__ import annotations
 
