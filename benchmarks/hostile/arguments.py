@@ -104,7 +104,7 @@ def command_line(rig: Rig) -> Iterator[Outcome]:
             calls.append([*right[:at], rng.choice((*_VALUES, _row(root, rng))), *right[at + 1 :]])
         calls += [[*right, rng.choice(option.opts), rng.choice(_VALUES)] for option in options for _ in range(2)]
         for words in calls:
-            fails = True if (words == [] and name != "sweeps") or words[-1] == "--no-such-option" else None
+            fails = True if words[-1:] == ["--no-such-option"] or (not words and name != "sweeps") else None
             if any("\0" in word for word in words):
                 continue
             yield tried(f"{name} {words}"[:150], _called, rig, root, name, words, fails)
