@@ -22,7 +22,8 @@ IDS_AT_ONCE = 500
 """Ids in one statement: databases limit how many values it may have."""
 
 
-LONGEST_QUOTE = 200
+LONGEST_QUOTE = 1000
+"""Characters of a path or URL in a message."""
 URLS = "It begins with sqlite:/// or postgresql://, such as postgresql://user:password@host/name."
 
 
@@ -67,8 +68,8 @@ def open_database(url: str) -> Engine:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseRefused(
-                f"{str(file.parent)!r} cannot be used as a folder for the database: {error.strerror or error}. Set "
-                "DATA_ROOT to a folder that you can write to."
+                f"{str(file.parent)[:LONGEST_QUOTE]!r} cannot be used as a folder for the database: "
+                f"{error.strerror or error}. Set DATA_ROOT to a folder that you can write to."
             ) from None
     bind = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     event.listen(bind, "connect", _prepare_sqlite)
