@@ -293,7 +293,6 @@ _NAMES = (
         "a;b&c|d",
         "*?[x]",
         "👩‍👩‍👧",
-        "\udcff\udcfe",
         "n" * 255,
         "a/" * 60 + "deep",
         "mode=memory",
@@ -329,6 +328,7 @@ _PLACES: dict[str, Callable[[Path], Path]] = {
     "in /proc": lambda folder: Path("/proc/maskloom"),
     "in /sys": lambda folder: Path("/sys/kernel/maskloom"),
     "a pipe": lambda folder: _pipe(folder / "pipe"),
+    "no UTF-8": lambda folder: folder / "\udcff\udcfe",
     "a name of 256 bytes": lambda folder: folder / ("n" * 256),
     "a path of 5,000 bytes": lambda folder: folder / "/".join(["n" * 200] * 25),
 }
