@@ -21,9 +21,10 @@ from markdown_it import MarkdownIt
 
 from benchmarks.hostile.rig import Outcome, Rig, Web, statuses, tried, web
 from dashboard.facts import urls
+from db.models import Image, ImportEntry
 from engine.store import keys as stored
 from tests.assets.bad_files import encoded, picture, zipped
-from tests.support.installation import add_discs
+from tests.support.installation import Installation, add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.small_installation import opened
 
@@ -58,6 +59,7 @@ def injection(rig: Rig) -> Iterator[Outcome]:
     named: dict[str, dict[str, str]] = {}
     for name in evil_names(rig.rng):
         dataset = add_discs(installation, 2, name)
+        _name_files(installation, dataset.id, name)
         label_set = add_label_set(installation, dataset, f"{name} masks"[:200])
         run = add_run(installation, dataset, f"{name} run"[:200], label_set_id=label_set, shifts_px=(0, 2)).id
         installation.files.write(stored.best_model_key(run), zipped({"model": b"stands for a network"}))
@@ -75,6 +77,15 @@ def injection(rig: Rig) -> Iterator[Outcome]:
         words = {key: ids[value] for key, value in query.items()}
         yield tried(f"page {page}: {name!r}"[:90], _page, rig, page, words, root)
     yield "the doctor afterwards", rig.doctor(root)
+
+
+def _name_files(installation: Installation, dataset_id: str, name: str) -> None:
+    """Give the images of a dataset names that are nearly this one; an import leaves no control characters in them."""
+    visible = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e]", "_", name)
+    with installation.database.writing() as session:
+        for table in (Image, ImportEntry):
+            for number, row in enumerate(session.query(table).filter_by(dataset_id=dataset_id)):
+                row.name = f"{visible} {number}.png"
 
 
 _PAGES: tuple[tuple[str, dict[str, str]], ...] = (

@@ -86,13 +86,8 @@ def access(web: Web, rng: random.Random) -> Iterator[Outcome]:
     known = addresses(web.root)
     pages = [("GET", path) for path in sorted(page_paths())]
     others = [("POST" if "agent" in path else "GET", path) for path in STREAMLITS]
-    # Without these, a refusal would say nothing.
-    for method, path in known:
-        if method == "GET":
-            asked = web.request(method, f"{path}{'?width=64&height=64' if 'left-out/' in path else ''}", _cookie(web))
-            answer = web.send(asked)
-            if statuses(answer) != [200] and not any(part in path for part in _ABSENT):
-                yield f"with the right cookie: {path}", [f"answered with {statuses(answer)}"]
+    for path in [path for method, path in known if method == "GET"]:
+        yield tried(f"GET {path} with the right cookie", _given, web, path)
     proofs = _proofs(web, rng)
     for number, (method, path) in enumerate([*known, *pages, *others]):
         name = rng.choice(list(proofs))
@@ -160,6 +155,13 @@ def _proofs(web: Web, rng: random.Random) -> dict[str, Callable[[], list[str]]]:
         "a prefetch": lambda: ["Purpose: prefetch", "Sec-Purpose: prefetch", "Sec-Fetch-Site: same-origin"],
         "the upload's header": lambda: ["X-Maskloom-Upload: 1"],
     }
+
+
+def _given(web: Web, path: str) -> list[str]:
+    """Ask with a right: without this, a refusal would say nothing."""
+    answer = web.send(web.request("GET", f"{path}{'?width=64&height=64' if 'left-out/' in path else ''}", _cookie(web)))
+    right = statuses(answer) == [200] or any(part in path for part in _ABSENT)
+    return web.broken(answer) + ([] if right else [f"answered with {statuses(answer)}"])
 
 
 def _refused(web: Web, method: str, path: str, headers: list[str], number: int) -> list[str]:
@@ -302,12 +304,11 @@ def without_token(web: Web, rng: random.Random) -> Iterator[Outcome]:
 def http(web: Web, rng: random.Random) -> Iterator[Outcome]:
     """Requests that are none, or nearly, with and without a right."""
     known = [path for method, path in addresses(web.root) if method == "GET"]
-    for number, (name, data) in enumerate(_odd_requests(web, rng, known)):
-        with_right = number % 2 == 0
-        proof = f"\r\n{_cookie(web)}\r\n".encode() if with_right else b"\r\n"
-        asked = data.replace(b"\r\n", proof, 1)
+    for name, data in _odd_requests(web, rng, known):
+        with_right = data.replace(b"\r\n", f"\r\n{_cookie(web)}\r\n".encode(), 1)
         patience_s = 1.0 if name.startswith("half") else 10.0
-        yield tried(f"{name}{' with the cookie' if with_right else ''}", _sent, web, asked, patience_s)
+        yield tried(name, _sent, web, data, patience_s)
+        yield tried(f"{name} with the cookie", _sent, web, with_right, patience_s)
 
 
 def _odd_requests(web: Web, rng: random.Random, known: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -243,10 +243,11 @@ class Web:
         if CANARY.encode() in answer or b"root:x:0" in answer:
             faults.append("a file outside of DATA_ROOT was read")
         faults += self._log_faults()
-        if self._outside() != self._around:
-            faults.append("a file outside of DATA_ROOT was changed")
-        if same_rows and self.rows() != self._rows:
-            faults.append("the database has changed")
+        # What one attempt has changed is not the fault of the next
+        before, self._around = self._around, self._outside()
+        faults += ["a file outside of DATA_ROOT was changed"] if self._around != before else []
+        rows, self._rows = self._rows, self.rows()
+        faults += ["the database has changed"] if same_rows and self._rows != rows else []
         return faults + self.health()
 
     def health(self) -> list[str]:

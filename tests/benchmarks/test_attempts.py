@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from benchmarks.attempts import row
-from benchmarks.hostile import names, requests
+from benchmarks.hostile import names, requests, rig
 from benchmarks.hostile.rig import CANARY, Said, Web, digest, files_of, statuses, tried
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "x"\nKeyError: 1\n'
@@ -88,6 +88,16 @@ def test_what_changes_meanwhile_is_broken(web):
     assert digest(web.root / "app.db", set()) != before == digest(web.root / "app.db", {"runs"}) or before
     (web.root.parent / "beside.txt").write_text("x")
     assert web.broken(FOUND, same_rows=False) == ["a file outside of DATA_ROOT was changed"]
+
+
+def test_an_app_that_does_not_answer_in_time_is_broken(web, monkeypatch):
+    web.port, web.send = 1, lambda data: FOUND
+    assert Web.health(web) == []
+    monkeypatch.setattr(rig, "HEALTH_S", 0)
+    assert Web.health(web)
+    monkeypatch.undo()
+    web.send = lambda data: b""
+    assert Web.health(web)
 
 
 def test_names_that_are_live_are_found():
