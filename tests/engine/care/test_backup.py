@@ -205,6 +205,8 @@ def test_a_backup_to_a_place_that_cannot_be_written_names_it(installation, tmp_p
     for target in (Path("/proc/b.zip"), tmp_path / ("b" * 300)):
         refused = call(installation.settings, "backup", target)
         assert refused.returncode == 1 and str(target)[:8] in refused.stderr and "cannot be used: " in refused.stderr
+    refused = call(installation.settings, "backup", tmp_path / "\udcff.zip")
+    assert refused.returncode == 1 and refused.stderr.endswith("is no UTF-8. Choose another name.")
 
 
 def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(installation, tmp_path, restored_settings):
