@@ -1,6 +1,6 @@
 """Attempts to break Maskloom by kind, on the real app and the real command line: how many of them held.
 
-    python -m benchmarks.attempts make                             # all kinds, about 10 minutes on two cores
+    python -m benchmarks.attempts make                             # all kinds, 20 minutes on two busy cores
     python -m benchmarks.attempts make --kind access --seed 7      # may be repeated
     python -m benchmarks.attempts make --kind backups --only size  # those with "size" in their names
 
