@@ -36,6 +36,7 @@ soak: .venv/test.stamp
 	.venv/bin/python -m benchmarks.faults inject --faults 80 --database postgresql
 	.venv/bin/python -m benchmarks.faults inject --faults 100 --store s3
 	.venv/bin/python -m benchmarks.fuzz files --minutes 50
+	.venv/bin/python -m benchmarks.attempts make
 
 docs: .venv/test.stamp
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs

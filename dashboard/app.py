@@ -24,6 +24,7 @@ from dashboard.server import resources
 from dashboard.server.queue_watch import lifespan
 from dashboard.server.routes import ROUTES
 from dashboard.server.web_log import RequestLog
+from engine.core.parameters import ParameterError
 from engine.core.settings import settings
 
 # Without its configuration Streamlit listens on every address. It reads .streamlit beside this file, which links to the
@@ -33,7 +34,11 @@ if st.get_option("server.address") is None:
         f"Maskloom's configuration was not found. Start it from {Path(__file__).resolve().parents[1]}, "
         "or set the address to listen on: --server.address 127.0.0.1"
     )
-reason = reason_not_to_start(st.get_option("server.address"), get_secrets_auth_section(), settings())
+try:
+    chosen = settings()
+except ParameterError as error:
+    raise SystemExit(str(error)) from None
+reason = reason_not_to_start(st.get_option("server.address"), get_secrets_auth_section(), chosen)
 reason = reason or resources.reason_not_to_open()
 if reason:
     raise SystemExit(reason)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, DateTime, Engine, Enum, LargeBinary, Numeric, String, Table, select
+from sqlalchemy import Boolean, Column, DateTime, Engine, Enum, Float, LargeBinary, String, Table, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import JSON, Integer, TypeDecorator
 
@@ -19,7 +19,7 @@ _ID_LENGTH = 32
 _STORED_AS: tuple[tuple[type[Any], tuple[type, ...]], ...] = (
     (Boolean, (int,)),
     (Integer, (int,)),
-    (Numeric, (int, float)),
+    (Float, (int, float)),
     (LargeBinary, (bytes, memoryview)),
     (String, (str,)),
 )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, UpdateBase, create_engine, event, make_url
+from sqlalchemy import URL, CursorResult, Engine, UpdateBase, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -22,6 +22,8 @@ IDS_AT_ONCE = 500
 """Ids in one statement: databases limit how many values it may have."""
 
 
+LONGEST_QUOTE = 1000
+"""Characters of a path or URL in a message."""
 URLS = "It begins with sqlite:/// or postgresql://, such as postgresql://user:password@host/name."
 
 
@@ -29,9 +31,20 @@ class DatabaseRefused(Exception):
     """The database cannot be used as it is. The message is a sentence with the way back."""
 
 
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        raise DatabaseRefused(f"DATABASE_URL is none: {url.rpartition('@')[2][:LONGEST_QUOTE]!r}. {URLS}") from None
+
+
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite database; None for one in memory and for other databases."""
-    parsed = make_url(url)
+    """Return the file of a SQLite database; None for one in memory and for other databases.
+
+    Raises:
+        DatabaseRefused: the URL is none.
+    """
+    parsed = _parsed(url)
     named = parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:"
     return Path(parsed.database or "") if named else None
 
@@ -42,10 +55,7 @@ def open_database(url: str) -> Engine:
     Raises:
         DatabaseRefused: the URL names no database that can be used, or the folder cannot be created.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise DatabaseRefused(f"DATABASE_URL is none: {url.rpartition('@')[2]!r}. {URLS}") from None
+    parsed = _parsed(url)
     if is_postgresql(parsed):
         if importlib.util.find_spec("psycopg") is None:
             raise DatabaseRefused("PostgreSQL needs psycopg: pip install 'psycopg[binary]==3.3.9'.")
@@ -58,8 +68,8 @@ def open_database(url: str) -> Engine:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseRefused(
-                f"{str(file.parent)!r} cannot be used as a folder for the database: {error.strerror or error}. Set "
-                "DATA_ROOT to a folder that you can write to."
+                f"{str(file.parent)[:LONGEST_QUOTE]!r} cannot be used as a folder for the database: "
+                f"{error.strerror or error}. Set DATA_ROOT to a folder that you can write to."
             ) from None
     bind = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     event.listen(bind, "connect", _prepare_sqlite)

@@ -38,6 +38,8 @@ LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
 PAGES = page_paths()
 # The public frontend, and the redirects to the identity provider and back.
 PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
+# The frontend also requests these two below the path of a page, and nothing else may end like them.
+PROBES = frozenset(f"{page.rstrip('/')}{probe}" for page in PAGES for probe in ALWAYS_PUBLIC)
 POLICY_VIOLATION = 1008
 
 log = logging.getLogger("maskloom.access")
@@ -161,8 +163,7 @@ async def _check_person(asked: HTTPConnection) -> Actor:
 
 
 def _is_public(path: str, method: str) -> bool:
-    # The frontend also requests these two below the path of a page.
-    if path.endswith(ALWAYS_PUBLIC):
+    if path in PROBES:
         return method in hosts.SAFE_METHODS
     if access_mode() == AccessMode.TOKEN:
         return path == TOKEN_PATH

@@ -73,11 +73,12 @@ def write_backup(
         progress: is called with (bytes done, bytes in total).
 
     Raises:
-        BackupFailed: the target exists, lies inside DATA_ROOT, or its disk has too little room.
+        BackupFailed: the target exists, lies inside DATA_ROOT, has no name in UTF-8, or its disk has too little room.
     """
     _refuse_bad_place(target, files)
     remove_killed(target, now.timestamp())
     with replacing(target) as beside, contextlib.ExitStack() as opened:
+        beside.touch()  # what SQLite says of a place that cannot be written to does not name it
         copy = None
         if snapshot is None:
             taken = _named(files, live)
@@ -123,6 +124,10 @@ def _copied(files: Store, live: Inventory, snapshot: Snapshot, copy: Path, opene
 
 
 def _refuse_bad_place(target: Path, files: Store) -> None:
+    try:
+        str(target.absolute()).encode()  # SQLite takes no other name for the copy of the database
+    except UnicodeEncodeError:
+        raise BackupFailed(f"{str(target)!r} is no UTF-8. Choose another name.") from None
     if target.exists():
         raise BackupFailed(f"{str(target)!r} is there already. Choose another name, or delete it first.")
     if not target.parent.is_dir():

@@ -96,7 +96,10 @@ def field_schemas(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one sentence for each error: parameter, rule, value; of many, the first `MOST_FAULTS`."""
+    """Return one sentence for each error: parameter, rule, value; of many, the first `MOST_FAULTS`.
+
+    The value of a field with `repr=False`, which may hold a password, is left out.
+    """
     faults = error.errors()
     sentences = [_sentence(fault, model) for fault in faults[:MOST_FAULTS]]
     more = len(faults) - MOST_FAULTS
@@ -119,8 +122,9 @@ def _sentence(fault: Any, model: type[BaseModel]) -> str:
     if fault["type"] == "value_error" and isinstance(fault["input"], dict | BaseModel):
         # The message of a rule between several parameters contains their names and values.
         return f"{f'In {name}: ' if name else ''}{rule}."
-    got = shown(fault["input"])
-    return f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}. Got {got}."
+    sentence = f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}."
+    field = model.model_fields.get(name)
+    return sentence if field and not field.repr else f"{sentence} Got {shown(fault['input'])}."
 
 
 def _group(model: type[BaseModel], groups: list[Any]) -> type[BaseModel]:

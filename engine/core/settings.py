@@ -41,9 +41,11 @@ class Settings(BaseSettings):
     data_root: Path = Field(
         default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
     )
-    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
+    database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
     store_url: str = Field(
-        "", description="URL of an object store, such as s3://bucket/prefix; empty means the folder DATA_ROOT."
+        "",
+        repr=False,
+        description="URL of an object store, such as s3://bucket/prefix; empty means the folder DATA_ROOT.",
     )
     store_cache_mb: int = Field(
         20_000, ge=100, description="Maximum size of the cache of an object store in DATA_ROOT/cache of each machine."
@@ -109,7 +111,13 @@ class Settings(BaseSettings):
     @field_validator("data_root")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        try:
+            str(value).encode()  # the database keeps it as text
+            return value.expanduser().resolve()
+        except UnicodeEncodeError:
+            raise ValueError("its name is no UTF-8") from None
+        except RuntimeError as error:  # a link to itself, or no home folder
+            raise ValueError(f"it leads nowhere ({error})") from None
 
     @field_validator("launcher")
     @classmethod

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -101,13 +102,36 @@ def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
         UnreadableSource: there is none of these; the sentence says why.
     """
     if path.is_dir():
-        if (path / stored.DATASETS).is_dir() and any((path / name).exists() for name in ("app.db", stored.mark_key())):
-            raise UnreadableSource(f"{str(path)!r} is the data of a Maskloom. Choose the folder of your images.")
+        _refuse_own_data(path)
         folder = Folder(path, limits)
         return open_upload(path, limits) if folder.zips and not folder.files else folder
     if not path.is_file():
         raise UnreadableSource(f"There is no folder, zip or picture {str(path)!r}.")
     return Zip(path, limits) if _is_meant_as_zip(path) else OneFile(path, limits)
+
+
+def _refuse_own_data(path: Path) -> None:
+    """
+    Raises:
+        UnreadableSource: the folder is the data of a Maskloom, or has it in it.
+    """
+    if _is_own_data(path):
+        raise UnreadableSource(f"{str(path)!r} is the data of a Maskloom. Choose the folder of your images.")
+    with suppress(OSError), os.scandir(path) as entries:  # whoever lists the folder says so
+        for name in (entry.name for entry in entries if entry.is_dir()):
+            if _is_own_data(path / name):
+                raise UnreadableSource(
+                    f"{name!r} in {str(path)!r} is the data of a Maskloom. Choose a folder that has only your images."
+                )
+
+
+def _is_own_data(folder: Path) -> bool:
+    try:
+        return (folder / stored.DATASETS).is_dir() and any(
+            (folder / name).exists() for name in ("app.db", stored.mark_key())
+        )
+    except OSError:  # a folder that cannot be entered, or a link to itself
+        return False
 
 
 def _is_meant_as_zip(path: Path) -> bool:

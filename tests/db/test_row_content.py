@@ -30,6 +30,7 @@ WRONG = [
     ("images", "height", "'tall'", "height has the wrong type"),
     ("images", "truth_values", "x'00ff'", "truth_values is no JSON"),
     ("runs", "config", "'['", "config is no JSON"),
+    ("runs", "train_seconds", "'long'", "train_seconds has the wrong type"),
     ("runs", "name", "x'ff'", "name has the wrong type"),
     ("runs", "name", "CAST(x'fffe' AS TEXT)", "Could not decode to UTF-8"),
     ("label_sets", "id", "'../../etc'", "id is no id"),

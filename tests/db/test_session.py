@@ -14,7 +14,7 @@ from db import datasets, recipes
 from db.columns import Base, new_id
 from db.models import Dataset, Image, Label, LabelSet
 from db.schema import MIGRATIONS, known_revisions
-from db.session import Database, DatabaseRefused
+from db.session import Database, DatabaseRefused, sqlite_file
 
 MADE = "2026-01-02 03:04:05"
 
@@ -31,6 +31,14 @@ def test_migrations_make_exactly_the_declared_tables(url):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     database.close()
+
+
+@pytest.mark.parametrize("given", ["://", "sqlite", "x" * 5000, "postgresql://h:many/x"])
+def test_what_is_no_url_is_refused_in_a_short_sentence(given):
+    for ask in (sqlite_file, Database):
+        with pytest.raises(DatabaseRefused, match="DATABASE_URL is none: ") as refused:
+            ask(given)
+        assert len(str(refused.value)) < 1500
 
 
 def test_two_apps_that_start_at_once_both_find_a_ready_database(url):

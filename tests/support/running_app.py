@@ -43,18 +43,18 @@ class RunningApp:
     def empty(self) -> None:
         """Leave the installation as a new one has it: no worker, no row, no file. The app keeps running."""
         root = self.installation.settings.data_root
-        _end_workers(root)
+        end_workers(root)
         with self.installation.database.writing() as session:
             session.execute(text("PRAGMA defer_foreign_keys = ON"))
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(table.delete())
-        _end_workers(root)  # the app may just have started one for a job that waited
+        end_workers(root)  # the app may just have started one for a job that waited
         for path in root.iterdir():
             if path.name not in KEPT:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _end_workers(data_root: Path) -> None:
+def end_workers(data_root: Path) -> None:
     """Kill the workers of an installation, with the processes that they started, and wait until they are gone."""
     while workers := [entry for entry in Path("/proc").glob("[0-9]*") if _is_worker(entry, data_root)]:
         for worker in workers:
@@ -98,7 +98,7 @@ def running(data_root: Path, *options: str, script: Path = APP, **environment: s
     finally:
         server.terminate()
         server.wait(timeout=START_S)
-        _end_workers(data_root)
+        end_workers(data_root)
         database.close()
 
 

@@ -72,7 +72,9 @@ def test_every_route_rejects_anonymous_visitors(shared):
             assert answer.status == 401, f"{method} {address}"
             if method != "HEAD":
                 assert b"Log in first" in answer.body
-        for address in ("/a/route/that/somebody/adds", "/_stcore/metrics", "/files", "/datasets/1", "/staticfile"):
+        other = ("/a/route/that/somebody/adds", "/_stcore/metrics", "/files", "/datasets/1", "/staticfile")
+        ends_like_a_probe = ("/files/x/_stcore/health", "/train%3f/_stcore/health", "/media/x/_stcore/host-config")
+        for address in (*other, *ends_like_a_probe):
             assert server.ask(address).status == 401, address
 
 

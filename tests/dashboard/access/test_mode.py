@@ -74,19 +74,29 @@ def test_a_login_has_priority_over_a_token():
     assert _access_mode({}, chosen()) == AccessMode.OPEN
 
 
-def test_the_app_itself_refuses_to_start(tmp_path):
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.address", "0.0.0.0"]
+def started(tmp_path, *options, **environment):
+    """Return what the app prints that refuses to start."""
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", *options]
     done = subprocess.run(
         [*command, "--server.headless", "true", "--server.port", "0"],
         cwd=REPOSITORY,
-        env={**os.environ, "DATA_ROOT": str(tmp_path), "ACCESS_TOKEN": LONG},
+        env={**os.environ, "DATA_ROOT": str(tmp_path), **environment},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    printed = done.stdout + done.stderr
-    assert done.returncode != 0 and "Set ALLOW_REMOTE=1" in printed
-    assert LONG not in printed and not (tmp_path / "app.db").exists()
+    assert done.returncode != 0 and not (tmp_path / "app.db").exists()
+    return done.stdout + done.stderr
+
+
+def test_the_app_itself_refuses_to_start(tmp_path):
+    printed = started(tmp_path, "--server.address", "0.0.0.0", ACCESS_TOKEN=LONG)
+    assert "Set ALLOW_REMOTE=1" in printed and LONG not in printed
+
+
+def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path):
+    printed = started(tmp_path, LAUNCHER="carrier pigeon")
+    assert "The 'launcher' parameter is wrong" in printed and "Traceback" not in printed
 
 
 def test_a_worker_is_not_given_the_token(monkeypatch):

@@ -162,6 +162,10 @@ def test_the_data_of_an_installation_is_no_folder_of_images(installation):
     dataset = add_discs(installation, 2)
     with pytest.raises(UnreadableSource, match="the data of a Maskloom"):
         ingest.open_zip_or_folder(installation.settings.data_root)
+    with pytest.raises(
+        UnreadableSource, match=f"'{installation.settings.data_root.name}' in .* the data of a Maskloom"
+    ):
+        ingest.open_zip_or_folder(installation.settings.data_root.parent)
     assert (
         len(ingest.open_zip_or_folder(installation.settings.data_root / "datasets" / dataset.id / "images").files) == 2
     )

@@ -1,0 +1,1 @@
+"""Attempts to break Maskloom, by kind: what `python -m benchmarks.attempts` makes."""
