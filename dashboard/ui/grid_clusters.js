@@ -6,7 +6,7 @@ const LIT_EDGE = pixelOf([255, 255, 255], 255);
 
 class GridClusters {
   constructor(grid) {
-    Object.assign(this, { grid, lit: null, ticks: null, leaving: [] });
+    Object.assign(this, { grid, lit: null, ticks: null, answered: null, leaving: [] });
     const group = () => grid.given?.ticks?.group;
     const follow = (kind, show) => this.leaving.push(followTicks(kind, group, show));
     follow("lit", (number) => this.light(number));
@@ -20,10 +20,14 @@ class GridClusters {
     return this.grid.given?.ticks?.group;
   }
 
-  // The masks of the script are those of its own ticks: only while these are older, masks are looked up.
+  // The masks of the script are those of its own ticks: only while these are older, or their pictures are on the way,
+  // masks are looked up.
   given(ticks) {
     const order = (pairs) => JSON.stringify([...pairs].sort(([one], [other]) => one - other));
-    if (this.ticks && (!ticks || (ticks.now && order(ticks.now) === order(this.ticks)))) this.ticks = null;
+    const same = (own) => Boolean(own && ticks?.now && order(ticks.now) === order(own));
+    if (same(this.ticks)) [this.answered, this.ticks] = [this.ticks, null];
+    if (!ticks) this.ticks = null;
+    if (!same(this.answered)) this.answered = null;
   }
 
   light(number) {
@@ -62,11 +66,12 @@ class GridClusters {
   }
 
   // The pictures of a tile, with the mask of the newest ticks.
-  laidInto(loaded) {
+  laidInto({ loaded, arrived, asked }) {
     const map = loaded.clusters;
-    if (!map || !this.ticks) return loaded;
+    const ticks = this.ticks ?? (arrived === asked ? null : this.answered);
+    if (!map || !ticks) return loaded;
     const table = new Uint8Array(256);
-    for (const [number, index] of this.ticks) table[number] = index;
+    for (const [number, index] of ticks) table[number] = index;
     const numbers = map.grey().map((number) => table[number]);
     const { width, height } = map;
     const several = Math.max(...table) > 1 || loaded.classes;

@@ -75,7 +75,7 @@ class Grid {
     const part = (name) => element.querySelector(name);
     const tile = {
       id, element, frame: part(".frame"), canvas: part("canvas"), gone: part(".gone"), title: part(".title"),
-      badge: part(".badge"), subtitle: part(".subtitle"), visible: false, loaded: null, asked: "", content: null,
+      badge: part(".badge"), subtitle: part(".subtitle"), visible: false, loaded: null, asked: "", arrived: "", content: null,
     };
     element.addEventListener("click", (event) => {
       if (!this.clusters.pick(tile, event) && this.data.settings.selectable) this.choose(id);
@@ -124,6 +124,7 @@ class Grid {
       const loaded = await Promise.all(parts);
       if (tile.asked !== asked) return;
       tile.loaded = Object.fromEntries(PARTS.map((part, index) => [part, loaded[index]]));
+      tile.arrived = asked;
     }
     this.paintSoon(tile);
   }
@@ -151,7 +152,7 @@ class Grid {
   }
 
   paint(tile) {
-    const loaded = this.clusters.laidInto(tile.loaded);
+    const loaded = this.clusters.laidInto(tile);
     const { image, mask } = loaded;
     tile.frame.classList.remove("loading");
     const missing = !image ? "The image is gone" : tile.content.mask && !mask ? "No mask yet" : "";

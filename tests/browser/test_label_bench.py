@@ -114,7 +114,8 @@ def test_a_click_into_an_image_ticks_its_cluster_and_masks_follow_before_the_ser
     page.mouse.move(1, 1)
     expect(lit).to_have_count(0)
     bare = canvas.evaluate(overlay)
-    page.route("**/files/pictures**", lambda route: None)  # masks of the server never arrive
+    asked: list[str] = []
+    page.route("**/files/pictures**", lambda route: asked.append(route.request.url))  # they never arrive
     canvas.hover()
     number = lit.get_attribute("data-number")
     canvas.click()
@@ -122,8 +123,15 @@ def test_a_click_into_an_image_ticks_its_cluster_and_masks_follow_before_the_ser
     page.mouse.move(1, 1)
     expect(lit).to_have_count(0)
     until(page, lambda: canvas.evaluate(overlay) != bare)
+    ticked = canvas.evaluate(overlay)
     expect(page).to_have_url(re.compile(f"ticked(:|%3A){number}(&|$)"))
     expect(page.get_by_role("dialog")).to_have_count(0)
+    until(page, lambda: asked)  # the script has answered, and its masks are on the way
+    page.locator(".cluster").first.hover()
+    expect(lit).to_have_count(1)
+    page.mouse.move(1, 1)
+    expect(lit).to_have_count(0)
+    until(page, lambda: canvas.evaluate(overlay) == ticked)
 
 
 def test_a_test_image_is_large_in_all_recipes_and_the_viewer_moves_its_threshold(bench):
