@@ -190,7 +190,7 @@ def of_numbers(values: np.ndarray) -> TruthFile:
         values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
         if (
             (values.max() <= 1 and values.min() >= 0)
-            or np.abs(values).max() >= 2**31
+            or float(np.abs(values).max()) >= 2**31  # which float16 does not reach
             or (values != values.round()).any()
         ):
             return TruthFile(truth_to_8_bit(values))

@@ -53,7 +53,7 @@ def test_times_go_by_the_clock_of_the_database(database, monkeypatch, ahead_s, h
 
 def test_a_missing_driver_is_a_sentence(database, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DatabaseRefused, match=r"pip install 'maskloom\[postgresql\]'"):
+    with pytest.raises(DatabaseRefused, match=r"pip install 'psycopg\[binary\]=="):
         Database("postgres://host/name")
 
 

@@ -100,6 +100,7 @@ def test_nearly_zips(tmp_path: Path, rng: random.Random):
     )
 )
 @example(np.full((9, 8), np.finfo(np.float64).max))
+@example(np.full((9, 8), -1, np.float16))
 @example(np.array([np.finfo(np.float32).max, np.finfo(np.float32).min] * 36, np.float32).reshape(9, 8))
 @example(np.array([np.inf, -np.inf, 0] * 72, np.float32).reshape(8, 9, 3))
 def test_any_numbers_are_a_picture(values: np.ndarray):

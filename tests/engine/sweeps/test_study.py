@@ -74,7 +74,7 @@ def test_importance_names_what_the_score_depends_on():
 
 def test_without_optuna_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(study.ParameterError, match=r"pip install 'maskloom\[sweeps\]'"):
+    with pytest.raises(study.ParameterError, match=r"pip install 'optuna=="):
         study.refuse_without_optuna()
     assert not should_prune({5: 0.1}, [{5: 0.9}] * 9, 5)
     assert importances(SPACE, [Tried({}, "complete", float(score)) for score in range(40)]) == {}

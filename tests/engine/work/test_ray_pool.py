@@ -183,7 +183,7 @@ def test_without_ray_or_other_nodes_there_are_the_processes_of_this_machine(inst
     assert opening(current)().spreads
     monkeypatch.undo()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(NoRay, match=r"pip install 'maskloom\[ray\]'"):
+    with pytest.raises(NoRay, match=r"pip install 'ray=="):
         connect("")
     assert not opening(current)().spreads
     assert os.environ.get(ray_cluster.IN_RAY) is None
