@@ -69,12 +69,14 @@ def test_masks_of_no_image_cannot_be_added(open_page, submitted, installation, t
 
 def test_the_truth_tab_of_images_without_truth_takes_masks(open_page, submitted, installation, tmp_path):
     dataset = add_discs(installation, count=2, truth=False)
-    (tmp_path / "disc 1.png").write_bytes(encoded(disk()))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    (masks / "disc 1.png").write_bytes(encoded(disk()))
     at = open_page(PAGE, dataset=dataset.id)
     at.session_state["dataset-tabs"] = "Truth"
     at.run()
     at.segmented_control("masks-place").set_value("Folder on the server").run()
-    at.text_input("masks-path").input(str(tmp_path)).run()
+    at.text_input("masks-path").input(str(masks)).run()
     click(at, "masks-start")
     assert installation.job(submitted[0]).kind == "truth"
 
