@@ -191,24 +191,6 @@ def test_a_full_disk_is_a_sentence(installation, backed_up, monkeypatch):
     assert sorted(path.name for path in backed_up.parent.glob("*.zip*")) == ["backup.zip"]
 
 
-@pytest.mark.parametrize("place", ["a file", "below a file", "too long"])
-def test_a_restore_to_a_place_that_is_no_folder_is_a_sentence(backed_up, restored_settings, tmp_path, place):
-    (tmp_path / "file").write_text("mine")
-    names = {"a file": "file", "below a file": "file/data", "too long": "n" * 256}
-    refused = call(restored_settings.model_copy(update={"data_root": tmp_path / names[place]}), "restore", backed_up)
-    assert refused.returncode == 1 and "cannot be used: " in refused.stderr and refused.stderr.endswith(".")
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="the folder that nobody can write to")
-def test_a_backup_to_a_place_that_cannot_be_written_names_it(installation, tmp_path):
-    for target in (Path("/proc/b.zip"), tmp_path / ("b" * 300)):
-        refused = call(installation.settings, "backup", target)
-        assert refused.returncode == 1 and str(target)[:8] in refused.stderr and "cannot be used: " in refused.stderr
-    refused = call(installation.settings, "backup", tmp_path / "\udcff.zip")
-    assert refused.returncode == 1 and refused.stderr.endswith("is no UTF-8. Choose another name.")
-
-
 def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(installation, tmp_path, restored_settings):
     dataset = add_discs(installation, 3)
     victim = installation.files.keys(f"datasets/{dataset.id}/truth")[0]
